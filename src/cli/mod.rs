@@ -1,0 +1,58 @@
+//! Which commands are there? One file a command; each parses, calls the library and prints.
+
+mod decode;
+mod diff;
+mod doctor;
+mod plan;
+mod run;
+mod schema;
+mod spec;
+mod step;
+mod view;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Build a real container one stage at a time, and see what the kernel says at each.
+#[derive(Parser)]
+#[command(name = "learnctr", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Step(step::Args),
+    Run(run::Args),
+    Plan(plan::Args),
+    View(view::Args),
+    Diff(diff::Args),
+    Decode(decode::Args),
+    Spec(spec::Args),
+    Doctor(doctor::Args),
+    Schema(schema::Args),
+}
+
+/// Every failure that reaches a person: one message that says what, where and what to do next.
+pub type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Parse the command line, do it, and say what went wrong on standard error.
+/// Exit status: 0 done, 1 failed, 2 usage; `run` passes on its command's.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Step(args) => step::main(args),
+        Command::Run(args) => run::main(args),
+        Command::Plan(args) => plan::main(args),
+        Command::View(args) => view::main(args),
+        Command::Diff(args) => diff::main(args),
+        Command::Decode(args) => decode::main(args),
+        Command::Spec(args) => spec::main(args),
+        Command::Doctor(args) => doctor::main(args),
+        Command::Schema(args) => schema::main(args),
+    };
+    outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("learnctr: {error}");
+        ExitCode::FAILURE
+    })
+}

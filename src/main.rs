@@ -1,0 +1,5 @@
+//! The program: everything is in the library, see `cli`.
+
+fn main() -> std::process::ExitCode {
+    learnctr::cli::main()
+}
