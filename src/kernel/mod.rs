@@ -5,5 +5,9 @@
 #![allow(unsafe_code)]
 
 pub mod bpf;
+pub mod call;
+mod errno;
 pub mod net;
 pub mod seccomp;
+
+pub use errno::Errno;
