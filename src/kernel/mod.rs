@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod call;
 mod errno;
+pub mod ident;
 pub mod net;
 pub mod seccomp;
 

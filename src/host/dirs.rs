@@ -1,0 +1,107 @@
+//! Where are our files? Images, which are kept, and the state of containers, which a reboot may take.
+//!
+//! Next: [`super::cgroup`].
+
+use crate::kernel::ident;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The directories that hold our files. Whoever makes one in /tmp checks that it is ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Dirs {
+    /// Images and layers: /var/lib/learnctr, or `$XDG_DATA_HOME/learnctr` (~/.local/share/learnctr).
+    /// `LEARNCTR_DATA` says otherwise.
+    pub data: PathBuf,
+    /// What there is while a container is: /run/learnctr, or `$XDG_RUNTIME_DIR/learnctr`.
+    /// `LEARNCTR_STATE` says otherwise.
+    pub state: PathBuf,
+}
+
+impl Dirs {
+    pub fn look(uid: u32, home: Option<PathBuf>) -> Dirs {
+        Dirs::choose(uid, home, |name| std::env::var_os(name), |path| ident::writable(path).is_ok())
+    }
+
+    fn choose(
+        uid: u32,
+        home: Option<PathBuf>,
+        variable: impl Fn(&str) -> Option<OsString>,
+        writable: impl Fn(&Path) -> bool,
+    ) -> Dirs {
+        // The XDG rules: what is not absolute does not count.
+        let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let asked = |name: &str| variable(name).filter(|value| !value.is_empty()).map(absolute_path);
+        let temporary = || PathBuf::from(format!("/tmp/learnctr-{uid}"));
+        // uid 0 of a user namespace that maps nobody else is not the machine's root: see what it may write.
+        let system =
+            |dir: &str| (uid == 0 && writable(Path::new(dir))).then(|| Path::new(dir).join("learnctr"));
+        let data = || {
+            let home = absolute("HOME").or(home).filter(|home| home.is_absolute() && writable(home));
+            let data_home = absolute("XDG_DATA_HOME").or(home.map(|home| home.join(".local/share")));
+            data_home.map(|dir| dir.join("learnctr"))
+        };
+        let state = || {
+            // After su(1) the variable may still name the other user's.
+            [absolute("XDG_RUNTIME_DIR"), Some(format!("/run/user/{uid}").into())]
+                .into_iter()
+                .flatten()
+                .find(|dir| writable(dir))
+                .map(|dir| dir.join("learnctr"))
+        };
+        Dirs {
+            data: asked("LEARNCTR_DATA")
+                .or_else(|| system("/var/lib"))
+                .or_else(data)
+                .unwrap_or_else(|| temporary().join("data")),
+            state: asked("LEARNCTR_STATE")
+                .or_else(|| system("/run"))
+                .or_else(state)
+                .unwrap_or_else(|| temporary().join("state")),
+        }
+    }
+}
+
+fn absolute_path(path: OsString) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs(uid: u32, variables: &[(&str, &str)], writable: &[&str]) -> (String, String) {
+        let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
+        let dirs = Dirs::choose(uid, None, variable, |path| writable.iter().any(|w| Path::new(w) == path));
+        (dirs.data.display().to_string(), dirs.state.display().to_string())
+    }
+
+    #[test]
+    fn root_has_the_machine_s_places() {
+        let (data, state) = dirs(0, &[("HOME", "/root")], &["/var/lib", "/run", "/root"]);
+        assert_eq!((&*data, &*state), ("/var/lib/learnctr", "/run/learnctr"));
+    }
+
+    #[test]
+    fn root_of_a_mere_user_namespace_has_the_user_s() {
+        let (data, state) = dirs(0, &[("HOME", "/home/ann")], &["/home/ann"]);
+        assert_eq!((&*data, &*state), ("/home/ann/.local/share/learnctr", "/tmp/learnctr-0/state"));
+    }
+
+    #[test]
+    fn a_user_s_runtime_directory_counts_only_if_it_is_theirs() {
+        let variables = [("HOME", "/home/ann"), ("XDG_RUNTIME_DIR", "/run/user/7"), ("XDG_DATA_HOME", "rel")];
+        let (data, state) = dirs(1000, &variables, &["/home/ann", "/run/user/1000"]);
+        assert_eq!((&*data, &*state), ("/home/ann/.local/share/learnctr", "/run/user/1000/learnctr"));
+    }
+
+    #[test]
+    fn what_is_asked_for_wins_and_is_absolute() {
+        let (data, state) =
+            dirs(0, &[("LEARNCTR_DATA", "/d"), ("LEARNCTR_STATE", "s")], &["/var/lib", "/run"]);
+        assert_eq!(data, "/d");
+        assert!(state.starts_with('/') && state.ends_with("/s"), "{state}");
+    }
+}
