@@ -6,9 +6,11 @@
 
 pub mod bpf;
 pub mod call;
+pub mod devices;
 mod errno;
 pub mod ident;
 pub mod net;
+pub mod ptrace;
 pub mod seccomp;
 
 pub use errno::Errno;
