@@ -1,0 +1,27 @@
+#!/bin/sh
+# How does the program become one file that runs anywhere? build/release.sh [MACHINE]
+# Static where libseccomp.a and libc.a are there, else dynamic, with a word. `cargo build` needs none of this.
+set -eu
+
+cd "$(dirname "$0")/.."
+command -v cargo >/dev/null 2>&1 || {
+    echo "cargo is missing: learnctr is built with Rust 1.88 or later, see https://rustup.rs" >&2
+    exit 1
+}
+build/need.sh cc pkg-config seccomp.h
+build/need.sh --optional libseccomp.a libc.a
+machine=${1:-$(rustc -vV | sed -n 's/^host: //p')}
+
+archive=$(cc -print-file-name=libseccomp.a)
+libc=$(cc -print-file-name=libc.a)
+case $archive:$libc in
+    /*:/*)
+        export LIBSECCOMP_LINK_TYPE=static
+        LIBSECCOMP_LIB_PATH=$(dirname "$archive")
+        export LIBSECCOMP_LIB_PATH
+        # For this target only, and so --target: build scripts and proc-macros must stay dynamic.
+        export "CARGO_TARGET_$(echo "$machine" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=-C target-feature=+crt-static"
+        ;;
+    *) echo "libseccomp.a or libc.a is not here: building a program that needs libseccomp.so" >&2 ;;
+esac
+cargo build --release --locked --target "$machine"
