@@ -40,7 +40,9 @@ tests() {
         cat "$log"
     fi
     add "$group" "$name" "$@"
-    grep -hE '^skipped: |^test .* \.\.\. ignored' "$log" | sed 's/^test \(.*\) \.\.\. ignored,* */skipped: \1: /; s/^/         /' | sort -u
+    awk '/^successes:$/ { good = 1 } /^failures:$/ { good = 0 } /^---- / { test = $2 }
+        /^skipped: / && good { sub(/^skipped: /, ""); print "         skipped: " test ": " $0 }
+        / \.\.\. ignored/ { print "         skipped: " $2 ": " $0 }' "$log" | sort -u
 }
 
 # check GROUP NAME COMMAND…: something that passes or fails as one.
