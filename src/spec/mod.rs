@@ -1,3 +1,29 @@
-//! To come.
+//! What exactly is the container that is asked for? An OCI runtime `config.json` says it, whether it was
+//! made here from Docker's defaults and the options, or read from a bundle.
+//!
+//! What the OCI specification has no field for (the layers, the veth pair, the init) stands beside it in
+//! [`Container`]. Reading order: [`values`], [`options`], [`default()`]; `bundle` and `check` for what
+//! others wrote; `mount` and `cgroup` for what a field means to the kernel. Next: `crate::plan`.
 
+pub mod caps;
+mod container;
+mod default;
+mod devices;
+mod env;
+mod error;
+pub mod ids;
+mod json;
+pub mod mount;
+mod mounts;
+pub mod options;
+mod resources;
 pub mod seccomp;
+mod security;
+pub mod values;
+
+pub use container::{Container, Layers, Note, Store};
+pub use default::default;
+pub use error::Error;
+pub use json::to_json;
+pub use options::{Network, Options};
+pub use values::{Id, UserSpec};
