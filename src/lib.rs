@@ -18,6 +18,7 @@ pub mod engine;
 pub mod host;
 pub mod image;
 pub mod kernel;
+pub mod net;
 pub mod plan;
 pub mod probes;
 pub mod spec;

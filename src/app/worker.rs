@@ -1,7 +1,7 @@
 //! What does a worker do? It takes a connection, reads a request, answers, and closes: HTTP/1.0
 //! (RFC 1945). What it says of itself it asks the kernel at that moment.
 
-use crate::kernel::fork;
+use crate::kernel::{fork, ident};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ fn page(requests: u64) -> String {
         std::fs::File::open(PAGE_FILE).and_then(|file| file.take(LONGEST_PAGE).read_to_string(&mut text));
     let page = if read.is_ok() { &text } else { PAGE };
     page.replace("{pid}", &std::process::id().to_string())
-        .replace("{uid}", &fork::effective_uid().to_string())
+        .replace("{uid}", &ident::effective_ids().0.to_string())
         .replace("{requests}", &requests.to_string())
         .replace("{hostname}", &escape(&fork::hostname()))
 }

@@ -119,8 +119,3 @@ pub fn set_title(comm: &str, title: &str) {
 pub fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
-
-/// The effective user id, as this process's user namespace has it.
-pub fn effective_uid() -> u32 {
-    nix::unistd::geteuid().as_raw()
-}
