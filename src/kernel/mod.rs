@@ -7,11 +7,16 @@
 pub mod bpf;
 pub mod call;
 pub mod devices;
+pub mod dir;
 mod errno;
 pub mod fork;
 pub mod ident;
+mod inside;
+pub mod join;
 pub mod lock;
 pub mod net;
+mod netread;
+pub mod parts;
 pub mod ptrace;
 pub mod seccomp;
 

@@ -1,1 +1,77 @@
-//! To come.
+//! What can be read of a process? One file a subject: the type of the answer, and the pure function that
+//! makes it of the bytes that the kernel gave. These survive any bytes (tests/parsers.rs).
+//!
+//! Next: `crate::view`, which asks all of them at one moment.
+
+pub mod capabilities;
+pub mod cgroups;
+pub mod entries;
+pub mod ids;
+pub mod limits;
+pub mod mounts;
+pub mod namespaces;
+pub mod network;
+pub mod processes;
+pub mod root;
+pub mod signals;
+pub mod small;
+pub mod status;
+
+use crate::kernel::Errno;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// One thing read from the kernel: where it was read, and the answer. What was refused is an answer too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reading<T> {
+    /// The file and line, or the call, that gives it: `/proc/PID/status NSpid`.
+    pub source: Cow<'static, str>,
+    #[serde(flatten)]
+    pub answer: Answer<T>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer<T> {
+    Value(T),
+    Refused(Errno),
+}
+
+impl<T> Reading<T> {
+    pub fn new(source: impl Into<Cow<'static, str>>, answer: Result<T, Errno>) -> Reading<T> {
+        let answer = answer.map_or_else(Answer::Refused, Answer::Value);
+        Reading { source: source.into(), answer }
+    }
+
+    pub fn get(&self) -> Result<&T, Errno> {
+        match &self.answer {
+            Answer::Value(value) => Ok(value),
+            Answer::Refused(errno) => Err(*errno),
+        }
+    }
+
+    pub fn value(&self) -> Option<&T> {
+        self.get().ok()
+    }
+}
+
+/// Text that the kernel gave, which may be any bytes: what is no UTF-8 is replaced.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Put a thing under its name; under `name#2`, `name#3` … where there are several of that name.
+fn insert_numbered<T>(map: &mut BTreeMap<String, T>, name: String, value: T) {
+    let key = (1..)
+        .map(|n| if n == 1 { name.clone() } else { format!("{name}#{n}") })
+        .find(|key| !map.contains_key(key));
+    map.extend(key.map(|key| (key, value)));
+}
+
+/// The next `\0`-ended text of some bytes, as /proc/PID/cmdline and environ have them.
+fn nul_separated(bytes: &[u8]) -> impl Iterator<Item = String> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    bytes.split(|byte| *byte == 0).filter(move |_| !bytes.is_empty()).map(text)
+}
