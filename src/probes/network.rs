@@ -197,11 +197,11 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 }
 
 /// Heads and bodies: each piece says its length, head and all, and the next begins at a multiple of 4.
-fn pieces<'a>(
-    mut bytes: &'a [u8],
+fn pieces(
+    mut bytes: &[u8],
     head: usize,
     length: impl Fn(&[u8]) -> Option<usize>,
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || {
         let size = length(bytes.get(..head)?)?;
         let piece = bytes.get(..size)?;
