@@ -6,6 +6,7 @@
 //! others wrote; `mount` and `cgroup` for what a field means to the kernel. Next: `crate::plan`.
 
 pub mod caps;
+pub mod cgroup;
 mod container;
 mod default;
 mod devices;
