@@ -181,6 +181,85 @@ fn two_at_once_make_one_image() {
     assert_eq!(made, 3);
 }
 
+/// The image as a list: path, kind, mode, size.
+fn listing(image: &image::Image) -> BTreeSet<String> {
+    let list = |layer: &PathBuf| {
+        let top = fs::canonicalize(layer).unwrap();
+        let line = |path: PathBuf| {
+            let now = fs::symlink_metadata(&path).unwrap();
+            let size = if now.is_dir() { 0 } else { now.len() };
+            format!("{} {:o} {size}", path.strip_prefix(&top).unwrap().display(), now.permissions().mode())
+        };
+        files(&top).into_iter().map(line).collect::<Vec<_>>()
+    };
+    image.layers.iter().flat_map(list).collect()
+}
+
+/// A build in a process of its own, which is this test once more.
+fn builder(test: &str, store: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test]).env("IMAGE_TEST_STORE", store).stdout(Stdio::null());
+    command
+}
+
+/// True in that process, when it has built.
+fn built() -> bool {
+    let store = std::env::var_os("IMAGE_TEST_STORE");
+    store.map(|store| image::ensure(Path::new(&store), None, &mut silent).unwrap()).is_some()
+}
+
+#[test]
+fn a_build_that_is_killed_leaves_nothing_behind() {
+    if built() {
+        return;
+    }
+    let whole = tempfile::tempdir().unwrap();
+    let whole = listing(&image::ensure(whole.path(), None, &mut silent).unwrap());
+    let mut unfinished = 0;
+    for delay in (0..80).step_by(4) {
+        let store = tempfile::tempdir().unwrap();
+        let mut child =
+            builder("a_build_that_is_killed_leaves_nothing_behind", store.path()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let directory = store.path().join("image");
+        unfinished += usize::from(directory.exists() && !directory.join("manifest.json").exists());
+        let image = image::ensure(store.path(), None, &mut silent).unwrap();
+        assert_eq!(listing(&image), whole);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 8);
+    }
+    assert!(unfinished > 0, "none was killed at work");
+}
+
+#[test]
+fn an_ordinary_user_makes_the_same_image() {
+    if built() {
+        return;
+    }
+    if !is_root() {
+        return println!("skipped: this one becomes an ordinary user, and the others are run by one");
+    }
+    let whole = tempfile::tempdir().unwrap();
+    let whole = listing(&image::ensure(whole.path(), None, &mut silent).unwrap());
+    let store = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(store.path(), Some(65534), Some(65534)).unwrap();
+    match builder("an_ordinary_user_makes_the_same_image", store.path())
+        .uid(65534)
+        .gid(65534)
+        .env("HOME", "/")
+        .status()
+    {
+        Ok(status) => assert!(status.success()),
+        Err(error) => {
+            return println!("skipped: an ordinary user cannot run {:?}: {error}", std::env::current_exe());
+        }
+    }
+    let image = image::paths(store.path(), None);
+    assert_eq!(listing(&image), whole);
+    assert_eq!(fs::metadata(image.layers[0].join("bin/sh")).unwrap().uid(), 65534);
+}
+
 #[test]
 fn a_store_that_cannot_be_made_says_why() {
     let store = tempfile::NamedTempFile::new().unwrap();
@@ -206,6 +285,7 @@ fn web() -> Web {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_learnctr"));
     command.arg0("/app/web").args(["--listen", &format!("{port:05}")]).stdout(Stdio::piped());
+    command.env_clear().env("FIRST", "1").env("SECOND", "2");
     let mut child = command.spawn().unwrap();
     let mut line = [0; 16];
     child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
@@ -246,6 +326,9 @@ fn the_server_is_a_master_with_two_workers_as_nginx() {
     until("titles", || workers.iter().all(|worker| title(*worker) == "web: worker process"));
     assert_eq!(title(master), "web: master process");
     assert_eq!(fs::read_to_string(format!("/proc/{master}/comm")).unwrap(), "web: master\n");
+    for pid in workers.iter().chain([&master]) {
+        assert_eq!(fs::read_to_string(format!("/proc/{pid}/environ")).unwrap(), "FIRST=1\0SECOND=2\0");
+    }
     let answer = ask(web.1, b"GET / HTTP/1.0\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
     assert!(workers.iter().any(|pid| answer.contains(&format!("<dd>{pid}</dd>"))), "{answer}");

@@ -84,3 +84,30 @@ fn parse<File: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Elf> {
     }
     Some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sh_names_its_loader_and_libc() {
+        let sh = read(&std::fs::read("/bin/sh").unwrap()).unwrap();
+        assert!(sh.interpreter.is_some_and(|path| path.is_absolute()));
+        assert!(sh.needed.iter().any(|name| name.starts_with("libc.")), "{:?}", sh.needed);
+        assert_eq!(read(b"#!/bin/sh\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_file_is_read_or_refused(
+            damage in prop::collection::vec((0usize..4096, any::<u8>()), 1..40),
+            length in 0usize..200_000,
+        ) {
+            let mut sh = std::fs::read("/bin/sh").unwrap();
+            damage.iter().for_each(|(at, byte)| sh[*at] = *byte);
+            sh.truncate(length);
+            let _ = read(&sh);
+        }
+    }
+}

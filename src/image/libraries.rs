@@ -192,3 +192,7 @@ fn normal(path: &Path) -> PathBuf {
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+#[path = "libraries_test.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal as Sig, kill, pthread_sigmask}
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 use std::ffi::CString;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What the master of a server is told.
@@ -86,15 +87,20 @@ pub fn terminate(pid: u32) {
     }
 }
 
+/// How many arguments the program was given, and their bytes with each one's NUL.
+static ARGUMENTS: OnceLock<(usize, usize)> = OnceLock::new();
+
 /// The name in /proc/PID/comm, of which the kernel keeps 15 bytes; and, where the arguments given at the
 /// start leave room for it, the title in /proc/PID/cmdline, as nginx does it.
 pub fn set_title(comm: &str, title: &str) {
     if let Ok(comm) = CString::new(comm) {
         let _ = nix::sys::prctl::set_name(&comm);
     }
-    let arguments: Vec<_> = std::env::args_os().collect();
-    let room: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
-    if arguments.is_empty() || title.len() >= room {
+    let (count, room) = *ARGUMENTS.get_or_init(|| {
+        let arguments = std::env::args_os();
+        (arguments.len(), arguments.map(|argument| argument.len() + 1).sum())
+    });
+    if count == 0 || title.len() >= room {
         return;
     }
     unsafe extern "C" {
@@ -102,14 +108,14 @@ pub fn set_title(comm: &str, title: &str) {
     }
     // SAFETY: the kernel lays out the pointers argv[0..argc], null, envp in a row on the new stack
     // (execve(2), System V ABI), and libc's `environ` stays that envp as long as nobody sets a variable,
-    // which this program never does. So argv[0] is argc + 1 pointers below it. The kernel copies the arguments'
-    // strings one after the other, so `room` bytes from the first on are ours to write;
-    // std::env::args_os, read before, is not asked again for what they were.
+    // which this program never does. So argv[0] is argc + 1 pointers below it. The strings lie one after
+    // the other, so `room` bytes from the first on are the arguments' alone; it was counted before the first title
+    // was written over them, and is kept across fork, since the strings now end elsewhere.
     unsafe {
         if environ.is_null() {
             return;
         }
-        let first = *environ.sub(arguments.len() + 1);
+        let first = *environ.sub(count + 1);
         std::ptr::write_bytes(first, 0, room);
         std::ptr::copy_nonoverlapping(title.as_ptr(), first, title.len());
     }
