@@ -60,3 +60,10 @@ const LIMITS: [(&str, Resource); 16] = [
     ("RLIMIT_SIGPENDING", Resource::Sigpending),
     ("RLIMIT_STACK", Resource::Stack),
 ];
+
+/// The terminal's width; what COLUMNS says, or 80, where standard output is none.
+pub fn columns() -> usize {
+    let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let asked = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal.filter(|columns| *columns > 0).or_else(asked).unwrap_or(80)
+}

@@ -4,6 +4,7 @@
 //! Next: `crate::engine`, which decides when they are made.
 #![allow(unsafe_code)]
 
+pub mod attempt;
 pub mod bpf;
 pub mod call;
 pub mod devices;
@@ -19,5 +20,6 @@ mod netread;
 pub mod parts;
 pub mod ptrace;
 pub mod seccomp;
+pub mod trial;
 
 pub use errno::Errno;
