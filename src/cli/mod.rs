@@ -3,6 +3,7 @@
 mod decode;
 mod diff;
 mod doctor;
+mod generate;
 mod plan;
 mod run;
 mod schema;
@@ -32,6 +33,8 @@ enum Command {
     Spec(spec::Args),
     Doctor(doctor::Args),
     Schema(schema::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 /// Every failure that reaches a person: one message that says what, where and what to do next.
@@ -50,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Spec(args) => spec::main(args),
         Command::Doctor(args) => doctor::main(args),
         Command::Schema(args) => schema::main(args),
+        Command::Generate(args) => generate::main(args),
     };
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("learnctr: {error}");

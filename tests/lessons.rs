@@ -1,0 +1,30 @@
+//! Is what the lessons show true? Every console block in lessons/ is run, and what it shows is compared.
+//!
+//! In a block, `[..]` stands for what differs from machine to machine and `...` for lines left out; a block marked
+//! `console,ignore` is not run (one that needs a terminal, say), `? 1` gives an exit status that is not 0.
+//! `TRYCMD=overwrite` writes what is really shown.
+
+use std::time::Duration;
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+#[test]
+fn every_console_block_shows_what_happens() {
+    let built = env!("CARGO_BIN_EXE_learnctr");
+    let cases = trycmd::TestCases::new();
+    cases.register_bin("learnctr", std::path::PathBuf::from(built));
+    // Whoever reads types sudo; whoever tests is root already.
+    cases.register_bin("sudo", std::path::PathBuf::from("/usr/bin/env"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folder = std::path::Path::new(built).parent().unwrap().display();
+    cases
+        .env("PATH", format!("{folder}:{path}"))
+        .env("COLUMNS", "80")
+        .env("NO_COLOR", "1")
+        .env("LC_ALL", "C.UTF-8");
+    cases.insert_var("[KERNEL]", file("/proc/sys/kernel/osrelease")).unwrap();
+    cases.insert_var("[HOST]", file("/proc/sys/kernel/hostname")).unwrap();
+    cases.timeout(Duration::from_secs(30)).case("lessons/*.md").run();
+}
