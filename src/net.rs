@@ -138,7 +138,20 @@ mod tests {
         for seed in [0, 1, 77_777, u64::MAX] {
             assert_eq!(choose_subnet(&halves, seed).unwrap().host, Ipv4Addr::new(10, 255, 255, 253));
         }
+        // And all but the first.
+        let halves: Vec<_> =
+            (9..=30).map(|prefix| (Ipv4Addr::from(0x0a00_0000u32 + (1 << (32 - prefix))), prefix)).collect();
+        assert_eq!(choose_subnet(&halves, 77_777).unwrap().host, Ipv4Addr::new(10, 0, 0, 1));
         assert_eq!(choose_subnet(&[block("0.0.0.0", 0)], 5), None);
+    }
+
+    #[test]
+    fn one_address_anywhere_in_a_network_is_enough_to_leave_it() {
+        let first = choose_subnet(&[], 4711).unwrap();
+        for number in 0..4 {
+            let used = [(Ipv4Addr::from(u32::from(first.host) - 1 + number), 32)];
+            assert_ne!(choose_subnet(&used, 4711).unwrap(), first);
+        }
     }
 
     #[test]
