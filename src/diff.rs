@@ -1,1 +1,243 @@
-//! To come.
+//! What changed between two views? Each change is named by what changed, not by a line: a probe, and in it the
+//! mount, the interface, the variable by its own name.
+//!
+//! Next: `crate::trace`, which records it, and `crate::terminal::diff`, which shows it.
+
+use crate::view::KernelView;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+/// All that changed from one view to another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Diff {
+    pub changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    pub sign: Sign,
+    /// None for the process's number, which is of neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<Vantage>,
+    /// The probe's name in the view; empty when a whole vantage came or went.
+    pub probe: String,
+    /// Where in the probe: `["value", "/proc", "flags"]`.
+    pub path: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub before: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub after: Option<Value>,
+    /// It changes by itself, as use counters do, or is new with each process, as a pid is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub volatile: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Sign {
+    #[serde(rename = "+")]
+    Added,
+    #[serde(rename = "-")]
+    Removed,
+    #[serde(rename = "~")]
+    Changed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Vantage {
+    Outside,
+    Inside,
+}
+
+/// A null in a view is a value: only a field that is absent is none.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
+}
+
+/// What changes by itself; `*` is any one name, and all below a place goes with it.
+const VOLATILE: [&[&str]; 10] = [
+    &["pid"],
+    &["outside", "state"],
+    &["outside", "session", "value", "start_ticks"],
+    &["outside", "signals", "value", "pending"],
+    &["outside", "mounts", "value", "*", "id"],
+    &["outside", "mounts", "value", "*", "parent"],
+    &["outside", "mounts", "value", "*", "propagation", "peer_group"],
+    &["outside", "mounts", "value", "*", "propagation", "master"],
+    &["outside", "cgroups", "value", "*", "usage"],
+    &["inside", "processes", "value", "count"],
+];
+
+/// What turns `a` into `b`.
+pub fn diff(a: &KernelView, b: &KernelView) -> Diff {
+    match (serde_json::to_value(a), serde_json::to_value(b)) {
+        (Ok(a), Ok(b)) => values(&a, &b),
+        // A view is maps with text for keys, numbers and text: there is nothing in it that JSON lacks.
+        _ => Diff::default(),
+    }
+}
+
+/// The same of two views as JSON.
+pub fn values(a: &Value, b: &Value) -> Diff {
+    let mut changes = Vec::new();
+    compare(&mut Vec::new(), a, b, &mut changes);
+    Diff { changes }
+}
+
+fn compare<'a>(path: &mut Vec<&'a str>, a: &'a Value, b: &'a Value, changes: &mut Vec<Change>) {
+    match (a, b) {
+        (Value::Object(before), Value::Object(after)) => {
+            for (key, value) in before {
+                path.push(key);
+                match after.get(key) {
+                    Some(now) => compare(path, value, now, changes),
+                    None => changes.push(change(path, Some(value), None)),
+                }
+                path.pop();
+            }
+            for (key, value) in after.iter().filter(|(key, _)| !before.contains_key(*key)) {
+                path.push(key);
+                changes.push(change(path, None, Some(value)));
+                path.pop();
+            }
+        }
+        _ if a == b => {}
+        _ => changes.push(change(path, Some(a), Some(b))),
+    }
+}
+
+fn change(path: &[&str], before: Option<&Value>, after: Option<&Value>) -> Change {
+    let volatile = VOLATILE.iter().any(|place| {
+        place.len() <= path.len()
+            && place.iter().zip(path).all(|(wanted, name)| *wanted == "*" || wanted == name)
+    });
+    let (vantage, rest) = match path.split_first() {
+        Some((&"outside", rest)) => (Some(Vantage::Outside), rest),
+        Some((&"inside", rest)) => (Some(Vantage::Inside), rest),
+        _ => (None, path),
+    };
+    let (probe, rest) = rest.split_first().map_or(("", rest), |(probe, rest)| (*probe, rest));
+    Change {
+        sign: match (before, after) {
+            (None, _) => Sign::Added,
+            (_, None) => Sign::Removed,
+            _ => Sign::Changed,
+        },
+        vantage,
+        probe: probe.to_owned(),
+        path: rest.iter().map(|name| (*name).to_owned()).collect(),
+        before: before.cloned(),
+        after: after.cloned(),
+        volatile,
+    }
+}
+
+/// The view that the diff leads to from `a`; an error when it is no diff of that view.
+pub fn apply(a: &KernelView, diff: &Diff) -> Result<KernelView, serde_json::Error> {
+    let mut value = serde_json::to_value(a)?;
+    apply_values(&mut value, diff);
+    serde_json::from_value(value)
+}
+
+/// The same of a view as JSON.
+pub fn apply_values(value: &mut Value, diff: &Diff) {
+    for change in &diff.changes {
+        let vantage = change.vantage.map(|vantage| match vantage {
+            Vantage::Outside => "outside",
+            Vantage::Inside => "inside",
+        });
+        let probe = (!change.probe.is_empty() || !change.path.is_empty()).then_some(change.probe.as_str());
+        let path: Vec<&str> =
+            vantage.into_iter().chain(probe).chain(change.path.iter().map(String::as_str)).collect();
+        set(value, &path, change.after.as_ref());
+    }
+}
+
+fn set(value: &mut Value, path: &[&str], after: Option<&Value>) {
+    let Some((last, way)) = path.split_last() else {
+        *value = after.cloned().unwrap_or(Value::Null);
+        return;
+    };
+    let mut place = value;
+    for name in way {
+        match place.get_mut(*name) {
+            Some(below) => place = below,
+            None => return,
+        }
+    }
+    if let Some(map) = place.as_object_mut() {
+        match after {
+            Some(after) => map.insert((*last).to_owned(), after.clone()),
+            None => map.shift_remove(*last),
+        };
+    }
+}
+
+impl Diff {
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Without what changes by itself.
+    pub fn significant(&self) -> Diff {
+        Diff { changes: self.changes.iter().filter(|change| !change.volatile).cloned().collect() }
+    }
+}
+
+impl Change {
+    /// The thing in the probe that changed, by its name: the mount `/proc`. None when the probe is one thing.
+    pub fn item(&self) -> Option<&str> {
+        let mut names =
+            self.path.iter().map(String::as_str).filter(|name| !matches!(*name, "value" | "entries"));
+        names.next().filter(|name| *name != "refused" && *name != "source")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn any_view() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-c/#]{0,3}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("(outside|inside|pid|value|[a-c/]{1,2})", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_diff_applied_to_one_view_gives_the_other(a in any_view(), b in any_view()) {
+            let text = serde_json::to_string(&values(&a, &b)).unwrap();
+            let diff: Diff = serde_json::from_str(&text).unwrap();
+            let mut applied = a.clone();
+            apply_values(&mut applied, &diff);
+            prop_assert_eq!(applied, b);
+            prop_assert!(values(&a, &a).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_change_is_named_by_what_it_is_and_counters_are_set_apart() {
+        let view = |flags: &str, id: u32| json!({"pid": 1, "outside": {"mounts": {"source": "m", "value": {"/proc": {"flags": [flags], "id": id}}}}});
+        let diff = values(&view("rw", 7), &view("ro", 8));
+        assert_eq!(diff.changes.len(), 2);
+        let significant = diff.significant();
+        assert_eq!(significant.changes.len(), 1);
+        let change = &significant.changes[0];
+        assert_eq!((change.sign, change.vantage), (Sign::Changed, Some(Vantage::Outside)));
+        assert_eq!((change.probe.as_str(), change.item()), ("mounts", Some("/proc")));
+        assert_eq!(change.before, Some(json!(["rw"])));
+    }
+}

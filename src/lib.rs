@@ -20,6 +20,7 @@ pub mod image;
 pub mod kernel;
 pub mod net;
 pub mod plan;
+pub mod prepare;
 pub mod probes;
 pub mod spec;
 pub mod stage;

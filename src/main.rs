@@ -1,12 +1,13 @@
-//! The program: everything is in the library. Called `web`, it is what runs in the default container
-//! (`app`), else it is `cli`.
+//! The program: everything is in the library. By another name it is another part of it: `web` is what runs in
+//! the default container (`app`), and the child side of a session has a name of its own.
 
 use std::path::Path;
 
 fn main() -> std::process::ExitCode {
-    let mut args = std::env::args_os();
-    match args.next().as_deref().and_then(|name| Path::new(name).file_name()) {
-        Some(name) if name == "web" => learnctr::app::main(args),
+    let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    match args.first().and_then(|name| Path::new(name).file_name()) {
+        Some(name) if name == "web" => learnctr::app::main(std::env::args_os().skip(1)),
+        Some(name) if name == learnctr::kernel::spawn::CHILD => learnctr::engine::child::main(&args),
         _ => learnctr::cli::main(),
     }
 }

@@ -1,1 +1,130 @@
-//! To come.
+//! What is a stage? One lesson-sized part of a container's life: its question, the moves that answer it for
+//! one container, and what can go wrong. Words and moves of each are in one file of `stages`.
+//!
+//! Next: `stages::TABLE`, the ordered list, then `plan`.
+
+use crate::host::Host;
+use crate::kernel::Errno;
+use crate::spec::Container;
+use crate::step::{Program, Step};
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
+/// A part of the lifecycle; everything a person is told about it, once.
+pub struct Stage {
+    /// The one name: of the stage, the lesson's file, the page's address, the snapshot.
+    pub id: &'static str,
+    pub title: &'static str,
+    /// What it answers, as a learner would ask.
+    pub question: &'static str,
+    /// Why the stage exists, in a few sentences.
+    pub why: &'static str,
+    pub man: &'static [&'static str],
+    /// A command that shows the difference when run on the host and inside.
+    pub observe: &'static [&'static str],
+    pub pitfalls: &'static [Pitfall],
+    /// The moves for one container; none means that this container has no use for the stage.
+    pub moves: fn(&Ground) -> Vec<Move>,
+}
+
+/// Which process makes a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The host's process, which conducts.
+    Host,
+    /// The process that becomes the container.
+    Child,
+}
+
+/// A step, the side that makes it, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    pub side: Side,
+    pub step: Step,
+    pub why: Cow<'static, str>,
+    /// What takes it back, if that is not [`Step::undo`].
+    pub undo: Option<Step>,
+    /// It may take its time while the child goes on; it is waited for before anything that relies on it.
+    pub beside: bool,
+}
+
+impl Move {
+    pub fn host(step: Step, why: impl Into<Cow<'static, str>>) -> Move {
+        let undo = step.undo();
+        Move { side: Side::Host, step, why: why.into(), undo, beside: false }
+    }
+
+    pub fn child(step: Step, why: impl Into<Cow<'static, str>>) -> Move {
+        Move { side: Side::Child, step, why: why.into(), undo: None, beside: false }
+    }
+
+    pub fn undone_by(mut self, undo: Step) -> Move {
+        self.undo = Some(undo);
+        self
+    }
+
+    /// For what has nothing to be undone, or is undone by another move's undo.
+    pub fn without_undo(mut self) -> Move {
+        self.undo = None;
+        self
+    }
+
+    pub fn beside(mut self) -> Move {
+        self.beside = true;
+        self
+    }
+}
+
+/// What can go wrong at a stage, and how its cause is found.
+pub struct Pitfall {
+    /// The system call that refuses, and with what.
+    pub call: &'static str,
+    pub errno: Errno,
+    /// The cause, as a sentence.
+    pub cause: &'static str,
+    /// Whether this is the cause here: looked up, not guessed. `None` where it cannot be told.
+    pub test: fn(&crate::engine::scene::Scene) -> Option<bool>,
+    /// What to do next.
+    pub mend: &'static str,
+}
+
+/// Everything that a plan is made from. The same ground gives the same plan.
+pub struct Ground<'a> {
+    pub container: &'a Container,
+    pub host: &'a Host,
+    pub ways: Ways,
+    pub choices: Choices,
+}
+
+/// How the container is to be built, as far as that is the learner's choice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ways {
+    /// chroot(2) in place of pivot_root(2).
+    pub chroot: bool,
+    /// One namespace flag a stage in place of a single clone.
+    pub one_by_one: bool,
+    /// Stages to leave out.
+    pub skip: Vec<String>,
+}
+
+/// What had to be asked of the machine before a plan could be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choices {
+    pub veth: Option<Veth>,
+    /// The compiled filter and its seccomp(2) flags.
+    pub filter: Option<(Program, u64)>,
+    /// The command gets a terminal of its own.
+    pub terminal: bool,
+}
+
+/// Names and addresses of the pair that collide with nothing on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Veth {
+    pub outside: String,
+    /// The inner end's name until it is inside and can be called eth0.
+    pub inside: String,
+    pub host: Ipv4Addr,
+    pub container: Ipv4Addr,
+    pub prefix: u8,
+}

@@ -1,1 +1,590 @@
-//! To come.
+//! What is one step? One kernel call with its arguments, as data: it can be printed without being made,
+//! sent to the process that is to make it, written to a journal, and undone.
+//!
+//! A step names what the plan cannot know yet in braces: `{pid}` is the process that becomes the
+//! container, put in when the step is made. Next: `stage`, which groups steps into lessons.
+
+use crate::kernel::bpf::{self, Insn};
+use crate::kernel::flags::{self, names};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+/// Where a path starts. Everything inside the container's root file system is resolved by openat2(2) with
+/// RESOLVE_IN_ROOT, so that no symlink in an image leads out of it (CVE-2021-30465).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum At {
+    /// A path of the host, or of whatever the process that makes the step has as root.
+    Host(PathBuf),
+    /// A path inside the container's root file system.
+    Root(PathBuf),
+    /// A path below a procfs that fstatfs(2) has confirmed to be one (CVE-2025-52881).
+    Proc(PathBuf),
+}
+
+impl At {
+    pub fn path(&self) -> &Path {
+        match self {
+            At::Host(path) | At::Root(path) | At::Proc(path) => path,
+        }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            At::Host(path) => write!(f, "\"{}\"", text(&path.to_string_lossy())),
+            At::Root(path) => write!(f, "<root>\"{}\"", text(&path.to_string_lossy())),
+            At::Proc(path) => write!(f, "<proc>\"{}\"", text(&path.to_string_lossy())),
+        }
+    }
+}
+
+/// What a mount's target has to be before it can be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Directory,
+    File,
+    /// Whatever the source of the bind mount is.
+    AsSource,
+}
+
+/// A range of ids: `inside outside count` of user_namespaces(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    pub inside: u32,
+    pub outside: u32,
+    pub count: u32,
+}
+
+/// The five sets of capabilities(7) as bit masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapSets {
+    pub bounding: u64,
+    pub permitted: u64,
+    pub effective: u64,
+    pub inheritable: u64,
+    pub ambient: u64,
+}
+
+/// One rtnetlink(7) request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Link {
+    AddVeth { name: String, peer: String },
+    Delete { name: String },
+    MoveToPid { name: String },
+    Rename { name: String, to: String },
+    Address { name: String, address: Ipv4Addr, prefix: u8 },
+    Up { name: String },
+    DefaultRoute { via: Ipv4Addr },
+}
+
+/// What ends up as process 1's program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+}
+
+/// One kernel call with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    // Files, on either side.
+    Mkdir {
+        path: PathBuf,
+        mode: u32,
+        exist_ok: bool,
+    },
+    /// Give a file of a control group what its parent has (v1's cpuset starts empty).
+    Inherit {
+        path: PathBuf,
+    },
+    Rmdir {
+        path: PathBuf,
+    },
+    RemoveTree {
+        path: PathBuf,
+    },
+    Write {
+        path: At,
+        text: String,
+    },
+    /// The same for a file that this kernel may have been built without.
+    WriteIfThere {
+        path: PathBuf,
+        text: String,
+    },
+    /// Create or replace a file of the host's (the container's hostname, hosts, resolv.conf).
+    Create {
+        path: PathBuf,
+        text: String,
+        owner: Option<(u32, u32)>,
+    },
+    Chown {
+        path: PathBuf,
+        uid: u32,
+        gid: u32,
+    },
+
+    // The host's alone.
+    /// Make the default image's layers where they are missing.
+    Layers {
+        store: PathBuf,
+        owner: Option<(u32, u32)>,
+    },
+    /// Start the process that becomes the container: learnctr again, with one end of a socket.
+    Spawn,
+    MapIds {
+        file: String,
+        ranges: Vec<Range>,
+        helper: Option<PathBuf>,
+    },
+    /// The device rules as an eBPF program on a cgroup v2 directory.
+    DeviceProgram {
+        cgroup: PathBuf,
+        rules: String,
+    },
+    Kill {
+        signal: i32,
+    },
+    /// Remove a cgroup with what is left in it: SIGKILL to its processes, groups below it first (cgroups(7)).
+    RemoveGroup {
+        path: PathBuf,
+    },
+    Wait {
+        seconds: u32,
+    },
+    /// Wait until a cgroup file holds this text: freezing and emptying take the kernel a moment.
+    Await {
+        path: PathBuf,
+        text: String,
+    },
+
+    // Namespaces.
+    Unshare {
+        flags: u64,
+    },
+    /// Join a namespace that exists (OCI: namespaces[].path).
+    Setns {
+        path: PathBuf,
+        flag: u64,
+    },
+    Clone {
+        flags: u64,
+        cgroup: Option<PathBuf>,
+    },
+    /// Write the offsets of a time namespace before anyone is in it (time_namespaces(7)).
+    Link(Link),
+
+    // File system.
+    OpenRoot {
+        path: PathBuf,
+    },
+    MountPoint {
+        path: At,
+        kind: Kind,
+        source: Option<PathBuf>,
+    },
+    Mount {
+        source: Option<String>,
+        target: At,
+        fstype: Option<String>,
+        flags: u64,
+        data: Option<String>,
+    },
+    /// mount_setattr(2) on a mount and all below it: the recursive read-only of OCI's `rro`.
+    MountAttr {
+        target: At,
+        set: u64,
+        clear: u64,
+        recursive: bool,
+    },
+    Symlink {
+        target: String,
+        path: At,
+    },
+    Mknod {
+        path: At,
+        kind: char,
+        major: u32,
+        minor: u32,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
+    Mask {
+        path: At,
+    },
+    ReadOnly {
+        path: At,
+    },
+    OpenProc,
+    PivotRoot,
+    Chroot,
+    Chdir {
+        path: PathBuf,
+    },
+    Umount {
+        target: PathBuf,
+        flags: u64,
+    },
+
+    // What the process is.
+    SetHostname {
+        name: String,
+    },
+    SetDomainname {
+        name: String,
+    },
+    Prlimit {
+        resource: String,
+        soft: u64,
+        hard: u64,
+    },
+    SetDumpable {
+        dumpable: bool,
+    },
+    ParentDeathSignal {
+        signal: i32,
+    },
+    JoinSessionKeyring {
+        name: String,
+    },
+    DropBounding {
+        keep: u64,
+    },
+    KeepCaps {
+        keep: bool,
+    },
+    SetGroups {
+        gids: Vec<u32>,
+    },
+    SetResGid {
+        gid: u32,
+    },
+    SetResUid {
+        uid: u32,
+    },
+    CapSet {
+        sets: CapSets,
+    },
+    Ambient {
+        raise: u64,
+    },
+    NoNewPrivs,
+    Seccomp {
+        flags: u64,
+        program: Program,
+    },
+
+    // The last ones.
+    Setsid,
+    /// The container's own terminal: a pty of its devpts, its other end handed to the host.
+    Terminal {
+        uid: u32,
+    },
+    /// Make it the session's controlling terminal, and standard input, output and error.
+    ControllingTerminal,
+    Umask {
+        mask: u32,
+    },
+    ResetSignals,
+    CloseOnExec {
+        from: u32,
+    },
+    WorkingDirectory {
+        path: PathBuf,
+        create: Option<(u32, u32)>,
+    },
+    /// Stay as process 1, reap orphans, pass on signals; the command becomes its child.
+    Init,
+    Exec(Command),
+}
+
+/// A seccomp filter's instructions, eight bytes each (bpf(4)); written as hexadecimal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Program(pub Vec<u8>);
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Program({} instructions)", self.0.len() / 8)
+    }
+}
+
+impl From<Program> for String {
+    fn from(program: Program) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |d| char::from(*d));
+        program.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+}
+
+impl TryFrom<String> for Program {
+    type Error = String;
+    fn try_from(text: String) -> Result<Program, String> {
+        let digits: Option<Vec<u8>> =
+            text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+        let digits = digits.ok_or("a filter is written in hexadecimal")?;
+        if digits.len() % 16 != 0 {
+            return Err("a filter is a whole number of eight-byte instructions".to_owned());
+        }
+        Ok(Program(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect()))
+    }
+}
+
+impl Program {
+    /// The instructions; none where a part of one is left over.
+    pub fn instructions(&self) -> Option<Vec<Insn>> {
+        bpf::from_bytes(&self.0)
+    }
+}
+
+impl Step {
+    /// The same step with `{pid}` put in.
+    pub fn with_pid(&self, pid: i32) -> Step {
+        let put = |text: &str| text.replace("{pid}", &pid.to_string());
+        let path = |path: &Path| PathBuf::from(put(&path.to_string_lossy()));
+        match self {
+            Step::Write { path: At::Host(at), text } => {
+                Step::Write { path: At::Host(path(at)), text: put(text) }
+            }
+            Step::MapIds { file, ranges, helper } => {
+                Step::MapIds { file: put(file), ranges: ranges.clone(), helper: helper.clone() }
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// What takes a host step back. `None` for what changes nothing that outlives the container's process;
+    /// a move can say better.
+    pub fn undo(&self) -> Option<Step> {
+        match self {
+            Step::Mkdir { path, .. } => Some(Step::Rmdir { path: path.clone() }),
+            Step::Create { path, .. } => Some(Step::RemoveTree { path: path.clone() }),
+            Step::Link(Link::AddVeth { name, .. }) => Some(Step::Link(Link::Delete { name: name.clone() })),
+            _ => None,
+        }
+    }
+}
+
+/// A string as strace prints it: quotes and what cannot be printed are escaped, long ones are cut.
+pub fn text(raw: &str) -> String {
+    const MOST: usize = 200;
+    let mut out: String = raw.chars().take(MOST).flat_map(char::escape_default).collect();
+    if raw.chars().nth(MOST).is_some() {
+        out.push_str("\"…");
+    }
+    out
+}
+
+fn option(value: &Option<String>) -> String {
+    value.as_ref().map_or_else(|| "NULL".to_owned(), |v| format!("\"{}\"", text(v)))
+}
+
+fn list(items: &[String]) -> String {
+    items.iter().map(|i| format!("\"{}\"", text(i))).collect::<Vec<_>>().join(", ")
+}
+
+/// A signal's name (signal(7)).
+pub fn signal_name(signal: i32) -> String {
+    crate::kernel::process::signal_name(signal)
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Step::Mkdir { path, mode, .. } => {
+                write!(f, "mkdirat(AT_FDCWD, {}, {mode:#o})", At::Host(path.clone()))
+            }
+            Step::Inherit { path } => write!(f, "write({}, what its parent has)", At::Host(path.clone())),
+            Step::Rmdir { path } => write!(f, "rmdir({})", At::Host(path.clone())),
+            Step::RemoveTree { path } => write!(f, "unlinkat({}, all that is in it)", At::Host(path.clone())),
+            Step::Write { path, text: value } => write!(f, "write({path}, \"{}\")", text(value)),
+            Step::WriteIfThere { path, text: value } => {
+                write!(f, "write({}, \"{}\")", At::Host(path.clone()), text(value))
+            }
+            Step::Create { path, text: value, .. } => {
+                write!(f, "write({}, \"{}\")", At::Host(path.clone()), text(value))
+            }
+            Step::Chown { path, uid, gid } => write!(f, "chown({}, {uid}, {gid})", At::Host(path.clone())),
+            Step::Layers { store, .. } => {
+                write!(f, "open({}, the layers base, tools and app)", At::Host(store.clone()))
+            }
+            Step::Spawn => write!(f, "execve(\"/proc/self/exe\", [\"learnctr: child\"])"),
+            Step::MapIds { file, ranges, helper } => {
+                let map: Vec<String> =
+                    ranges.iter().map(|r| format!("{} {} {}", r.inside, r.outside, r.count)).collect();
+                match helper {
+                    Some(helper) => write!(
+                        f,
+                        "execve(\"{}\", [\"{{pid}}\", \"{}\"])",
+                        helper.display(),
+                        map.join("\", \"")
+                    ),
+                    None => write!(f, "write(\"{file}\", \"{}\\n\")", map.join("\\n")),
+                }
+            }
+            Step::DeviceProgram { cgroup, rules } => {
+                let rules = rules.lines().count();
+                write!(
+                    f,
+                    "bpf(BPF_PROG_ATTACH, {{target={}, type=BPF_CGROUP_DEVICE}}, from {rules} rules)",
+                    At::Host(cgroup.clone())
+                )
+            }
+            Step::Kill { signal } => write!(f, "kill({{pid}}, {})", signal_name(*signal)),
+            Step::RemoveGroup { path } => write!(f, "rmdir({})", At::Host(path.clone())),
+            Step::Wait { seconds } => write!(f, "poll([pidfd of {{pid}}], {seconds} s)"),
+            Step::Await { path, text: value } => {
+                write!(f, "read({}) until \"{}\"", At::Host(path.clone()), text(value))
+            }
+            Step::Unshare { flags } => write!(f, "unshare({})", names(flags::CLONE, *flags)),
+            Step::Setns { path, flag } => {
+                write!(f, "setns({}, {})", At::Host(path.clone()), names(flags::CLONE, *flag))
+            }
+            Step::Clone { flags, cgroup } => {
+                let all = names(flags::CLONE, *flags);
+                match cgroup {
+                    Some(path) => write!(
+                        f,
+                        "clone3({{flags={all}|CLONE_INTO_CGROUP, cgroup={}}})",
+                        At::Host(path.clone())
+                    ),
+                    None => write!(f, "clone3({{flags={all}}})"),
+                }
+            }
+            Step::Link(link) => write!(f, "{link}"),
+            Step::OpenRoot { path } => {
+                write!(f, "open({}, O_PATH|O_DIRECTORY|O_CLOEXEC)", At::Host(path.clone()))
+            }
+            Step::MountPoint { path, .. } => {
+                write!(f, "openat2({path}, {{O_PATH, RESOLVE_IN_ROOT}}) or mkdirat")
+            }
+            Step::Mount { source, target, fstype, flags, data } => write!(
+                f,
+                "mount({}, {target}, {}, {}, {})",
+                option(source),
+                option(fstype),
+                names(flags::MOUNT, *flags),
+                option(data)
+            ),
+            Step::MountAttr { target, set, clear, recursive } => write!(
+                f,
+                "mount_setattr({target}, {}, {{attr_set={set:#x}, attr_clr={clear:#x}}})",
+                if *recursive { "AT_RECURSIVE" } else { "0" }
+            ),
+            Step::Symlink { target, path } => write!(f, "symlinkat(\"{}\", {path})", text(target)),
+            Step::Mknod { path, kind, major, minor, mode, .. } => {
+                let kind = match kind {
+                    'b' => "S_IFBLK",
+                    'p' => "S_IFIFO",
+                    _ => "S_IFCHR",
+                };
+                write!(f, "mknodat({path}, {kind}|{mode:#o}, makedev({major}, {minor}))")
+            }
+            Step::Mask { path } => write!(f, "mount(<root>\"/dev/null\" or an empty tmpfs, {path}, MS_BIND)"),
+            Step::ReadOnly { path } => {
+                write!(f, "mount({path}, {path}, MS_BIND|MS_REC), mount(MS_REMOUNT|MS_BIND|MS_RDONLY)")
+            }
+            Step::OpenProc => write!(f, "open_tree(<root>\"/proc\", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC)"),
+            Step::PivotRoot => write!(f, "pivot_root(\".\", \".\")"),
+            Step::Chroot => write!(f, "chroot(\".\")"),
+            Step::Chdir { path } => write!(f, "chdir({})", At::Host(path.clone())),
+            Step::Umount { target, flags } => {
+                write!(f, "umount2({}, {})", At::Host(target.clone()), names(flags::UMOUNT, *flags))
+            }
+            Step::SetHostname { name } => write!(f, "sethostname(\"{}\")", text(name)),
+            Step::SetDomainname { name } => write!(f, "setdomainname(\"{}\")", text(name)),
+            Step::Prlimit { resource, soft, hard } => {
+                write!(f, "prlimit(0, {resource}, {{rlim_cur={}, rlim_max={}}})", limit(*soft), limit(*hard))
+            }
+            Step::SetDumpable { dumpable } => write!(f, "prctl(PR_SET_DUMPABLE, {})", u8::from(*dumpable)),
+            Step::ParentDeathSignal { signal } => {
+                write!(f, "prctl(PR_SET_PDEATHSIG, {})", signal_name(*signal))
+            }
+            Step::JoinSessionKeyring { name } => {
+                write!(f, "keyctl(KEYCTL_JOIN_SESSION_KEYRING, \"{}\")", text(name))
+            }
+            Step::DropBounding { keep } => write!(f, "prctl(PR_CAPBSET_DROP, each but {keep:#018x})"),
+            Step::KeepCaps { keep } => write!(f, "prctl(PR_SET_KEEPCAPS, {})", u8::from(*keep)),
+            Step::SetGroups { gids } => {
+                let all: Vec<String> = gids.iter().map(u32::to_string).collect();
+                write!(f, "setgroups({}, [{}])", gids.len(), all.join(", "))
+            }
+            Step::SetResGid { gid } => write!(f, "setresgid({gid}, {gid}, {gid})"),
+            Step::SetResUid { uid } => write!(f, "setresuid({uid}, {uid}, {uid})"),
+            Step::CapSet { sets } => write!(
+                f,
+                "capset({{effective={:#018x}, permitted={:#018x}, inheritable={:#018x}}})",
+                sets.effective, sets.permitted, sets.inheritable
+            ),
+            Step::Ambient { raise } => {
+                write!(f, "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each of {raise:#018x})")
+            }
+            Step::NoNewPrivs => write!(f, "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)"),
+            Step::Seccomp { flags, program } => {
+                write!(f, "seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {{len={}}})", program.0.len() / 8)
+            }
+            Step::Setsid => write!(f, "setsid()"),
+            Step::Terminal { .. } => write!(
+                f,
+                "openat2(<root>\"/dev/pts/ptmx\"), ioctl(TIOCGPTPEER), mount(on <root>\"/dev/console\")"
+            ),
+            Step::ControllingTerminal => write!(f, "ioctl(TIOCSCTTY), dup2(to 0, 1 and 2)"),
+            Step::Umask { mask } => write!(f, "umask({mask:#o})"),
+            Step::ResetSignals => {
+                write!(f, "rt_sigaction(each signal, SIG_DFL), rt_sigprocmask(SIG_SETMASK, [])")
+            }
+            Step::CloseOnExec { from } => write!(f, "close_range({from}, ~0, CLOSE_RANGE_CLOEXEC)"),
+            Step::WorkingDirectory { path, .. } => write!(f, "chdir({})", At::Host(path.clone())),
+            Step::Init => write!(f, "clone3({{flags=0}}), and stay as process 1"),
+            Step::Exec(command) => {
+                let program = command.args.first().map_or("", String::as_str);
+                write!(
+                    f,
+                    "execve(\"{}\", [{}], /* {} vars */)",
+                    text(program),
+                    list(&command.args),
+                    command.env.len()
+                )
+            }
+        }
+    }
+}
+
+fn limit(value: u64) -> String {
+    if value == u64::MAX { "RLIM64_INFINITY".to_owned() } else { value.to_string() }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Link::AddVeth { name, peer } => {
+                write!(
+                    f,
+                    "sendto(NETLINK_ROUTE, {{RTM_NEWLINK, kind=\"veth\", \"{name}\", peer=\"{peer}\"}})"
+                )
+            }
+            Link::Delete { name } => write!(f, "sendto(NETLINK_ROUTE, {{RTM_DELLINK, \"{name}\"}})"),
+            Link::MoveToPid { name } => {
+                write!(f, "sendto(NETLINK_ROUTE, {{RTM_SETLINK, \"{name}\", IFLA_NET_NS_PID={{pid}}}})")
+            }
+            Link::Rename { name, to } => {
+                write!(f, "sendto(NETLINK_ROUTE, {{RTM_SETLINK, \"{name}\", IFLA_IFNAME=\"{to}\"}})")
+            }
+            Link::Address { name, address, prefix } => {
+                write!(f, "sendto(NETLINK_ROUTE, {{RTM_NEWADDR, \"{name}\", {address}/{prefix}}})")
+            }
+            Link::Up { name } => write!(f, "sendto(NETLINK_ROUTE, {{RTM_SETLINK, \"{name}\", IFF_UP}})"),
+            Link::DefaultRoute { via } => {
+                write!(f, "sendto(NETLINK_ROUTE, {{RTM_NEWROUTE, default via {via}}})")
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Which commands are there? One file a command; each parses, calls the library and prints.
 
+mod build;
 mod decode;
 mod diff;
 mod doctor;

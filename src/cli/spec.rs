@@ -19,11 +19,12 @@ pub struct Args {
 
 pub fn main(args: Args) -> super::Result {
     let host = Host::look();
-    let container = Container::asked(&args.options, &host)?;
+    let id = Container::new_id(&args.options);
+    let container = Container::from_options(&args.options, &host, &id)?;
     for note in &container.notes {
         anstream::eprintln!("learnctr: {}: {}", note.stage, note.text);
     }
-    let json = serde_json::to_string_pretty(&container.to_json())?;
+    let json = serde_json::to_string_pretty(&crate::spec::to_json(&container.spec))?;
     writeln!(std::io::stdout().lock(), "{json}")?;
     Ok(ExitCode::SUCCESS)
 }

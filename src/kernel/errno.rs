@@ -22,6 +22,7 @@ impl Errno {
     pub const EBUSY: Errno = Errno(libc::EBUSY);
     pub const EEXIST: Errno = Errno(libc::EEXIST);
     pub const ENOTDIR: Errno = Errno(libc::ENOTDIR);
+    pub const ENOTEMPTY: Errno = Errno(libc::ENOTEMPTY);
     pub const EINVAL: Errno = Errno(libc::EINVAL);
     pub const ENOSYS: Errno = Errno(libc::ENOSYS);
 
@@ -51,6 +52,12 @@ impl fmt::Display for Errno {
 }
 
 impl std::error::Error for Errno {}
+
+impl From<Errno> for std::io::Error {
+    fn from(errno: Errno) -> std::io::Error {
+        std::io::Error::from_raw_os_error(errno.0)
+    }
+}
 
 impl From<Errno> for String {
     fn from(errno: Errno) -> String {

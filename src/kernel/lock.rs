@@ -36,3 +36,14 @@ impl Lock {
         }
     }
 }
+
+/// Take the lock if nobody has it, for as long as the file stays open; whether it was taken.
+pub fn try_exclusive(file: &File) -> Result<bool, Errno> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: no pointers; the descriptor is open.
+    match super::check(i64::from(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })) {
+        Ok(_) => Ok(true),
+        Err(Errno(libc::EWOULDBLOCK)) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}

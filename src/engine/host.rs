@@ -1,0 +1,204 @@
+//! What does the host's process do itself? Directories, maps, control groups, the outer end of the network,
+//! signals: everything that the child may not or cannot.
+//!
+//! Next: `journal`, which says how each is undone.
+
+use crate::kernel::{Errno, devices, fs, libc_flags as o, net, process};
+use crate::step::{Link, Step};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The longest that the kernel is waited for when it settles something: freezing, emptying a group.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Make one host step. `pid` is the process that becomes the container, once there is one.
+pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
+    let target = || pid.ok_or(Errno::ESRCH);
+    match step {
+        Step::Mkdir { path, mode, exist_ok } => match fs::mkdir_host(path, *mode) {
+            Err(Errno::EEXIST) if *exist_ok => return Ok(Some("there already".to_owned())),
+            other => other?,
+        },
+        Step::Inherit { path } => inherit(path)?,
+        // Made for us or not: it stays as long as somebody else has something in it.
+        Step::Rmdir { path } => match gone(std::fs::remove_dir(path)) {
+            Err(Errno::EBUSY | Errno::ENOTEMPTY) => {}
+            other => other?,
+        },
+        Step::RemoveTree { path } => remove_tree(path)?,
+        Step::Write { path, text } => fs::write_all(&fs::open(path.path(), o::O_WRONLY)?, text)?,
+        Step::WriteIfThere { path, text } => match fs::open(path, o::O_WRONLY) {
+            Err(Errno::ENOENT) => return Ok(Some("this kernel has no such file".to_owned())),
+            opened => fs::write_all(&opened?, text)?,
+        },
+        Step::Create { path, text, owner } => {
+            fs::create(path, text)?;
+            if let Some((uid, gid)) = owner {
+                fs::chown(path, *uid, *gid)?;
+            }
+        }
+        Step::Chown { path, uid, gid } => fs::chown(path, *uid, *gid)?,
+        Step::Layers { store, owner } => {
+            let mut made = Vec::new();
+            crate::image::ensure(store, *owner, &mut |what| made.push(what.to_owned()))
+                .map_err(|error| error.errno)?;
+            return Ok((!made.is_empty()).then(|| made.join("; ")));
+        }
+        Step::MapIds { file, ranges, helper } => map_ids(file, ranges, helper.as_deref(), target()?)?,
+        Step::DeviceProgram { cgroup, rules } => {
+            let rules: Vec<oci_spec::runtime::LinuxDeviceCgroup> =
+                serde_json::from_str(rules).map_err(|_| Errno::EINVAL)?;
+            let program = devices::load(&devices::program(&rules).map_err(|_| Errno::EINVAL)?)?;
+            let group = fs::open(cgroup, o::O_RDONLY | o::O_DIRECTORY)?;
+            devices::attach(group.as_fd(), program.as_fd())?;
+            let ids: Vec<String> = devices::attached(group.as_fd())?.iter().map(u32::to_string).collect();
+            return Ok(Some(format!("eBPF program {}", ids.join(", "))));
+        }
+        Step::Kill { signal } => process::kill(target()?, *signal)?,
+        Step::Wait { seconds } => return wait(target()?, *seconds),
+        Step::Await { path, text } => {
+            settle(|| Ok(std::fs::read_to_string(path)?.lines().any(|l| l == text)))?
+        }
+        Step::RemoveGroup { path } => remove_group(path)?,
+        Step::Link(Link::Delete { name }) => match net::Netlink::open()?.link_del(name) {
+            // The pair dies with the container's network namespace: gone is what it should be.
+            Err(Errno(nodev)) if nodev == ENODEV => {}
+            other => other?,
+        },
+        Step::Link(link) => self::link(link, pid)?,
+        // The child's steps, and Spawn, which the session makes.
+        _ => return Err(Errno::ENOSYS),
+    }
+    Ok(None)
+}
+
+const ENODEV: i32 = 19;
+
+/// A group of v1's cpuset has no processors and no memory nodes until it is given some, and no process can
+/// be put in before (cpuset(7)).
+fn inherit(path: &Path) -> Result<(), Errno> {
+    let (Some(group), Some(file)) = (path.parent(), path.file_name()) else { return Err(Errno::EINVAL) };
+    let above = group.parent().ok_or(Errno::EINVAL)?.join(file);
+    let value = std::fs::read_to_string(above)?;
+    if !std::fs::read_to_string(path)?.trim().is_empty() {
+        return Ok(());
+    }
+    fs::write_all(&fs::open(path, o::O_WRONLY)?, value.trim())
+}
+
+/// Something that is no longer there is as good as removed; a directory that others use stays.
+fn gone(removed: std::io::Result<()>) -> Result<(), Errno> {
+    match removed.map_err(Errno::from) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn remove_tree(path: &Path) -> Result<(), Errno> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => gone(std::fs::remove_dir_all(path)).or_else(|errno| {
+            // Files of other ids of our range: only root of such a user namespace may remove them.
+            crate::engine::ids::remove_in_user_namespace(path).map_err(|_| errno)
+        }),
+        Ok(_) => gone(std::fs::remove_file(path)),
+        Err(error) => gone(Err(error)),
+    }
+}
+
+/// Write an id map, or have it written by newuidmap(1) or newgidmap(1), which know what we were granted.
+fn map_ids(file: &str, ranges: &[crate::step::Range], helper: Option<&Path>, pid: i32) -> Result<(), Errno> {
+    let Some(helper) = helper else {
+        let map: String =
+            ranges.iter().map(|r| format!("{} {} {}\n", r.inside, r.outside, r.count)).collect();
+        return fs::write_all(&fs::open(Path::new(file), o::O_WRONLY)?, &map);
+    };
+    let numbers = ranges.iter().flat_map(|r| [r.inside, r.outside, r.count]).map(|n| n.to_string());
+    let status = Command::new(helper).arg(pid.to_string()).args(numbers).status()?;
+    if status.success() { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// Wait for the process to end; says whether it did.
+fn wait(pid: i32, seconds: u32) -> Result<Option<String>, Errno> {
+    match process::pidfd(pid) {
+        Ok(fd) => {
+            use std::os::fd::AsRawFd;
+            let until = Instant::now() + Duration::from_secs(u64::from(seconds));
+            loop {
+                let left = until.saturating_duration_since(Instant::now());
+                if process::poll(&[fd.as_raw_fd()], left.as_millis() as i32)? == [true] {
+                    return Ok(None);
+                }
+                if left.is_zero() {
+                    return Ok(Some(format!("it still runs after {seconds} s")));
+                }
+            }
+        }
+        Err(Errno::ESRCH) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Ask again until the answer is yes: the kernel does some things a moment after it was told to.
+fn settle(mut ask: impl FnMut() -> Result<bool, Errno>) -> Result<(), Errno> {
+    let until = Instant::now() + SETTLE;
+    let mut pause = Duration::from_micros(50);
+    loop {
+        if ask()? {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(Errno::EBUSY);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+/// Remove a group: its processes first (they may be frozen), then the groups that the container made in it.
+fn remove_group(path: &Path) -> Result<(), Errno> {
+    if !path.exists() {
+        return Ok(());
+    }
+    if let Ok(below) = std::fs::read_dir(path) {
+        for entry in below.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+            remove_group(&entry.path())?;
+        }
+    }
+    settle(|| match gone(std::fs::remove_dir(path)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EBUSY) => {
+            for (file, text) in [("cgroup.freeze", "0"), ("freezer.state", "THAWED")] {
+                let _ = std::fs::OpenOptions::new()
+                    .write(true)
+                    .open(path.join(file))
+                    .and_then(|mut f| std::io::Write::write_all(&mut f, text.as_bytes()));
+            }
+            for pid in
+                std::fs::read_to_string(path.join("cgroup.procs"))?.lines().filter_map(|l| l.parse().ok())
+            {
+                // 0 is a process of another pid namespace: kill(0) would be our own group.
+                if pid > 0 {
+                    let _ = process::kill(pid, o::SIGKILL);
+                }
+            }
+            Ok(false)
+        }
+        Err(errno) => Err(errno),
+    })
+}
+
+/// One rtnetlink request, in the network namespace of whoever makes it.
+pub fn link(link: &Link, pid: Option<i32>) -> Result<(), Errno> {
+    let mut netlink = net::Netlink::open()?;
+    match link {
+        Link::AddVeth { name, peer } => netlink.veth_add(name, peer, None),
+        Link::Delete { name } => netlink.link_del(name),
+        Link::MoveToPid { name } => netlink.set_ns(name, pid.ok_or(Errno::ESRCH)? as u32),
+        Link::Rename { name, to } => netlink.rename(name, to),
+        Link::Address { name, address, prefix } => netlink.addr_add(name, *address, *prefix),
+        Link::Up { name } => netlink.up(name),
+        Link::DefaultRoute { via } => netlink.route_add_default(*via),
+    }
+}

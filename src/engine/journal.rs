@@ -1,0 +1,105 @@
+//! What would have to be undone if this process died now? Each host step's inverse is written down before
+//! the step is made; whoever comes next finds the journal without its owner, and undoes it.
+//!
+//! Next: `session`, which writes it.
+
+use crate::kernel::Errno;
+use crate::step::Step;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The journal of one session: a directory below the state directory, locked while its owner lives.
+pub struct Journal {
+    directory: PathBuf,
+    file: File,
+    undos: Vec<Step>,
+}
+
+const FILE: &str = "journal";
+const LONGEST: u64 = 1 << 20;
+
+impl Journal {
+    /// Make and lock the journal of the container `id`.
+    pub fn create(state: &Path, id: &str) -> std::io::Result<Journal> {
+        let directory = state.join(id);
+        std::fs::create_dir_all(&directory)?;
+        let path = directory.join(FILE);
+        let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        if !crate::kernel::lock::try_exclusive(&file)? {
+            return Err(std::io::Error::other(format!(
+                "a container called {id} is there already, and lives"
+            )));
+        }
+        Ok(Journal { directory, file, undos: Vec::new() })
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Write down how a step is undone, before it is made.
+    pub fn note(&mut self, undo: Step) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(&undo)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.undos.push(undo);
+        Ok(())
+    }
+
+    /// Whether something is to be undone by a later step of the plan itself; then that is enough.
+    pub fn undone(&mut self, undo: &Step) {
+        self.undos.retain(|known| known != undo);
+    }
+
+    /// Undo everything, the last first, and remove the journal. What could not be undone stays written
+    /// down, and is said.
+    pub fn undo(mut self) -> Vec<(Step, Errno)> {
+        let refused = undo_all(&mut self.undos);
+        if refused.is_empty() {
+            let _ = std::fs::remove_dir_all(&self.directory);
+        }
+        refused
+    }
+}
+
+fn undo_all(undos: &mut Vec<Step>) -> Vec<(Step, Errno)> {
+    let mut refused = Vec::new();
+    while let Some(undo) = undos.pop() {
+        if let Err(errno) = super::host::make(&undo, None) {
+            refused.push((undo, errno));
+        }
+    }
+    refused
+}
+
+/// One session that died: its id, and what could not be undone of it.
+pub struct Leftover {
+    pub id: String,
+    pub refused: Vec<(Step, Errno)>,
+}
+
+/// Find the journals without an owner and undo them. A journal is the owner's own file in a directory that
+/// nobody else can write to, so its steps are trusted; one that cannot be read is left where it is.
+pub fn sweep(state: &Path) -> Vec<Leftover> {
+    let Ok(entries) = std::fs::read_dir(state) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| sweep_one(&entry.path())).collect()
+}
+
+fn sweep_one(directory: &Path) -> Option<Leftover> {
+    let file = OpenOptions::new().read(true).write(true).open(directory.join(FILE)).ok()?;
+    if !crate::kernel::lock::try_exclusive(&file).ok()? {
+        return None;
+    }
+    let mut undos: Vec<Step> = BufReader::new(file.take(LONGEST))
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str(&line).ok())
+        .collect();
+    let refused = undo_all(&mut undos);
+    if refused.is_empty() {
+        let _ = std::fs::remove_dir_all(directory);
+    }
+    let id = directory.file_name()?.to_string_lossy().into_owned();
+    Some(Leftover { id, refused })
+}

@@ -1,0 +1,493 @@
+//! How is a plan walked? Stage by stage: the host's steps are made here, the child's are sent in batches,
+//! each host step's undo is written down first, and whatever happens, everything made is taken back.
+//!
+//! To pause is not to send the next batch. To run through is to send all that need not wait: one engine,
+//! no second way. Next: `crate::cli::step`, who holds a session.
+
+use super::journal::Journal;
+use super::scene::{Diagnosis, Scene, diagnose};
+use super::wire::{Answer, Answers, Batch, Outcome};
+use super::{host, scene};
+use crate::host::Host;
+use crate::kernel::call::{Call, heard, listen};
+use crate::kernel::channel::{Channel, Received};
+use crate::kernel::process::{self, Ended};
+use crate::kernel::spawn::{self, Stdio3};
+use crate::kernel::{Errno, fs, libc_flags as o};
+use crate::plan::{Plan, PrintedMove, PrintedStage};
+use crate::stage::{Move, Side, Stage};
+use crate::step::Step;
+use crate::trace::Event;
+use crate::view::KernelView;
+use std::os::fd::OwnedFd;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// What the learner wants to be told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// Nothing: only the container counts.
+    Nothing,
+    /// Every stage and step, without views.
+    Steps,
+    /// Every stage, step and call, and the kernel's view after each stage.
+    Views,
+}
+
+/// The walking of one plan.
+pub struct Session<'a> {
+    plan: &'a Plan,
+    host: &'a Host,
+    recording: Recording,
+    stdio: Stdio3,
+    tell: &'a mut dyn FnMut(Event),
+    journal: Option<Journal>,
+    channel: Option<Channel>,
+    /// The process started first, until the one that stays is there.
+    middle: Option<i32>,
+    pid: Option<i32>,
+    ended: Option<Ended>,
+    running: bool,
+    beside: Option<(Vec<Place>, JoinHandle<Vec<Done>>)>,
+    terminal: Option<OwnedFd>,
+    view: Option<KernelView>,
+    micros: u64,
+}
+
+/// Which move of which stage.
+#[derive(Clone, Copy)]
+struct Place {
+    stage: usize,
+    number: usize,
+}
+
+/// What came of a step made by the host's process.
+struct Done {
+    outcome: Outcome,
+    calls: Vec<Call>,
+    micros: u64,
+}
+
+/// Why a session does not go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// A step was refused.
+    Refused { stage: &'static str, diagnosis: Box<Diagnosis> },
+    /// The process that becomes the container ended before its time.
+    Died { stage: &'static str, ended: Option<Ended> },
+    /// Something of learnctr's own could not be done.
+    Own { what: String, errno: Errno },
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Failure::Refused { stage, diagnosis } => {
+                write!(f, "the stage {stage} was refused a step:\n  {diagnosis}")
+            }
+            Failure::Died { stage, ended } => {
+                write!(f, "the process that becomes the container ended at the stage {stage}")?;
+                match ended {
+                    Some(Ended::Signalled(signal)) => write!(
+                        f,
+                        ", by {}\n  candidate: a seccomp filter that kills, or the memory limit\n  next: `dmesg | tail` says who it was",
+                        process::signal_name(*signal)
+                    ),
+                    Some(Ended::Exited(status)) => write!(f, ", with status {status}"),
+                    None => Ok(()),
+                }
+            }
+            Failure::Own { what, errno } => write!(f, "{what} = -1 {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl<'a> Session<'a> {
+    /// Begin: nothing is made yet but the journal.
+    pub fn new(
+        plan: &'a Plan,
+        host: &'a Host,
+        recording: Recording,
+        stdio: Stdio3,
+        tell: &'a mut dyn FnMut(Event),
+    ) -> Result<Session<'a>, Failure> {
+        let state = &host.dirs.state;
+        let own = |error: std::io::Error| Failure::Own {
+            what: format!(
+                "mkdir(\"{}\"), for the journal of what must be undone: {error}",
+                state.join(&plan.id).display()
+            ),
+            errno: error.into(),
+        };
+        let journal = Journal::create(state, &plan.id).map_err(own)?;
+        if recording == Recording::Views {
+            listen();
+        }
+        Ok(Session {
+            plan,
+            host,
+            recording,
+            stdio,
+            tell,
+            journal: Some(journal),
+            channel: None,
+            middle: None,
+            pid: None,
+            ended: None,
+            running: false,
+            beside: None,
+            terminal: None,
+            view: None,
+            micros: 0,
+        })
+    }
+
+    /// The process that becomes, or is, the container.
+    pub fn pid(&self) -> Option<i32> {
+        self.pid.or(self.middle)
+    }
+
+    /// Whether the command was executed.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// The host's end of the container's terminal, once it is there.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.terminal.take()
+    }
+
+    /// The kernel's view as of the last stage.
+    pub fn view(&self) -> Option<&KernelView> {
+        self.view.as_ref()
+    }
+
+    /// Play these stages. Recorded or paused, they are played one at a time; otherwise all that the child
+    /// can do without the host goes in one message.
+    pub fn play(&mut self, stages: std::ops::Range<usize>) -> Result<(), Failure> {
+        let plan = self.plan;
+        let mut moves: Vec<(Place, &'a Move)> = Vec::new();
+        for stage in stages.clone() {
+            let Some(planned) = plan.stages.get(stage) else { continue };
+            self.tell(|| Event::Entered { number: stage, stage: PrintedStage::from(planned) });
+            moves.extend(planned.moves.iter().enumerate().map(|(number, m)| (Place { stage, number }, m)));
+        }
+        self.micros = 0;
+        let mut rest = moves.as_slice();
+        while let Some(((place, one), after)) = rest.split_first() {
+            if one.beside && self.beside.is_none() {
+                let end = rest.iter().position(|(_, m)| !m.beside).unwrap_or(rest.len());
+                let (beside, after) = rest.split_at(end);
+                self.start_beside(beside)?;
+                rest = after;
+                continue;
+            }
+            if one.side == Side::Host {
+                self.host_move(*place, one)?;
+                rest = after;
+                continue;
+            }
+            let end = rest
+                .iter()
+                .position(|(_, m)| m.side == Side::Host || self.must_wait(m))
+                .unwrap_or(rest.len());
+            let (batch, after) = rest.split_at(end.max(1));
+            if batch.first().is_some_and(|(_, m)| self.must_wait(m)) {
+                self.wait_beside()?;
+            }
+            self.child_moves(batch)?;
+            rest = after;
+        }
+        if self.recording != Recording::Nothing {
+            self.wait_beside()?;
+            if let Some(last) = stages.clone().last().filter(|_| stages.len() == 1) {
+                self.leave(last);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does this rely on what runs beside it?
+    fn must_wait(&self, one: &Move) -> bool {
+        let relies = |step: &Step| match step {
+            Step::Unshare { flags } => flags & o::CLONE_NEWCGROUP as u64 != 0,
+            Step::Exec(_) | Step::Init => true,
+            _ => false,
+        };
+        self.beside.is_some() && relies(&one.step)
+    }
+
+    fn tell(&mut self, event: impl FnOnce() -> Event) {
+        if self.recording != Recording::Nothing {
+            (self.tell)(event());
+        }
+    }
+
+    fn stage(&self, place: Place) -> &'static Stage {
+        self.plan.stages.get(place.stage).map_or(crate::stages::TABLE[0], |planned| planned.stage)
+    }
+
+    fn leave(&mut self, stage: usize) {
+        let Some(planned) = self.plan.stages.get(stage) else { return };
+        let id = planned.stage.id.to_owned();
+        let pid = self.pid();
+        // Before there is a container, what is seen is this process: what a container's differs from.
+        let seen = if self.ended.is_some() { None } else { pid.or(Some(process::pid())) };
+        let view =
+            seen.filter(|_| self.recording == Recording::Views).and_then(|pid| crate::view::take(pid).ok());
+        let diff =
+            view.as_ref().and_then(|now| self.view.as_ref().map(|before| crate::diff::diff(before, now)));
+        let micros = self.micros;
+        heard();
+        if view.is_some() {
+            self.view.clone_from(&view);
+        }
+        self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff });
+    }
+
+    /// Say what became of a move; a refusal ends the session.
+    fn stepped(&mut self, place: Place, done: Done) -> Result<(), Failure> {
+        let stage = self.stage(place);
+        let Some(one) = self.plan.stages.get(place.stage).and_then(|planned| planned.moves.get(place.number))
+        else {
+            return Ok(());
+        };
+        self.micros += done.micros;
+        let Done { outcome, calls, micros } = done;
+        let refusal = match &outcome {
+            Outcome::Refused(errno) => Some((*errno, calls.last().cloned())),
+            _ => None,
+        };
+        self.tell(|| Event::Stepped {
+            stage: stage.id.to_owned(),
+            number: place.number,
+            planned: PrintedMove::from(one),
+            calls,
+            outcome,
+            micros,
+        });
+        let Some((errno, call)) = refusal else { return Ok(()) };
+        let scene = Scene { host: self.host, pid: self.pid(), step: &one.step, errno };
+        let diagnosis = scene::Diagnosis { ..diagnose(stage, &scene, call) };
+        self.tell(|| Event::Failed { stage: stage.id.to_owned(), diagnosis: diagnosis.clone() });
+        Err(Failure::Refused { stage: stage.id, diagnosis: Box::new(diagnosis) })
+    }
+
+    /// The step with what is known by now, its undo written down.
+    fn ready(&mut self, one: &Move) -> Result<Step, Failure> {
+        let step = self.pid().map_or_else(|| one.step.clone(), |pid| one.step.with_pid(pid));
+        if let (Some(undo), Some(journal)) = (&one.undo, &mut self.journal) {
+            journal.note(undo.clone()).map_err(|error| Failure::Own {
+                what: format!("write(\"{}\", the undo of {step})", journal.directory().display()),
+                errno: error.into(),
+            })?;
+        }
+        Ok(step)
+    }
+
+    /// Make host steps one after the other while the child goes on. The thread only writes files: it
+    /// takes no lock that this one could want, and this one starts no process before it has ended.
+    fn start_beside(&mut self, moves: &[(Place, &'a Move)]) -> Result<(), Failure> {
+        let recorded = self.recording == Recording::Views;
+        let steps = moves.iter().map(|(_, one)| self.ready(one)).collect::<Result<Vec<_>, _>>()?;
+        let make = move || {
+            if recorded {
+                listen();
+            }
+            let mut done: Vec<Done> = Vec::new();
+            for step in &steps {
+                done.push(timed(|| {
+                    host::make(step, None).map(|note| note.map_or(Outcome::Done, Outcome::Noted))
+                }));
+                if matches!(done.last(), Some(Done { outcome: Outcome::Refused(_), .. })) {
+                    break;
+                }
+            }
+            done
+        };
+        let places = moves.iter().map(|(place, _)| *place).collect();
+        self.beside = Some((places, std::thread::spawn(make)));
+        Ok(())
+    }
+
+    fn host_move(&mut self, place: Place, one: &'a Move) -> Result<(), Failure> {
+        let step = self.ready(one)?;
+        let done = match &step {
+            Step::Spawn => self.spawn(),
+            // What has ended cannot be signalled, and need not be.
+            Step::Kill { .. } | Step::Wait { .. } if self.has_ended() => {
+                Done { outcome: Outcome::Noted("it has ended".to_owned()), calls: Vec::new(), micros: 0 }
+            }
+            _ => {
+                let pid = self.pid();
+                timed(|| host::make(&step, pid).map(|note| note.map_or(Outcome::Done, Outcome::Noted)))
+            }
+        };
+        if matches!(step, Step::Wait { .. }) {
+            self.has_ended();
+        }
+        if let (Outcome::Done | Outcome::Noted(_), Some(journal)) = (&done.outcome, &mut self.journal) {
+            journal.undone(&step);
+        }
+        self.stepped(place, done)
+    }
+
+    fn spawn(&mut self) -> Done {
+        let mut channel = None;
+        let done = timed(|| {
+            let (ours, theirs) = Channel::pair()?;
+            let pid = spawn::spawn(&theirs, &self.stdio)?;
+            channel = Some(ours);
+            Ok(Outcome::Forked { pid })
+        });
+        if let Outcome::Forked { pid } = done.outcome {
+            self.middle = Some(pid);
+            self.channel = channel;
+        }
+        done
+    }
+
+    /// Send these moves to the child and take its answers.
+    fn child_moves(&mut self, moves: &[(Place, &'a Move)]) -> Result<(), Failure> {
+        let stage = moves.first().map_or("", |(place, _)| self.stage(*place).id);
+        let Some(channel) = &self.channel else {
+            return Err(Failure::Died { stage, ended: self.ended });
+        };
+        let steps = moves.iter().map(|(_, one)| one.step.clone()).collect();
+        let batch = Batch { listen: self.recording == Recording::Views, steps };
+        let sent = channel.send(&batch, &[]);
+        let mut answers: Vec<Option<Answer>> = moves.iter().map(|_| None).collect();
+        let mut end = sent.is_err();
+        while !end && answers.iter().any(Option::is_none) {
+            match channel.receive::<Answers>() {
+                Ok(Received::Message(message, fds)) => {
+                    self.terminal = fds.into_iter().next().or(self.terminal.take());
+                    let refused = message.answers.iter().any(|a| matches!(a.outcome, Outcome::Refused(_)));
+                    for (answer, slot) in
+                        message.answers.into_iter().zip(answers.iter_mut().skip(message.first))
+                    {
+                        *slot = Some(answer);
+                    }
+                    end = refused;
+                }
+                Ok(Received::End) | Err(_) => end = true,
+            }
+        }
+        let executes = moves.last().is_some_and(|(_, one)| matches!(one.step, Step::Exec(_)));
+        let refused = answers.iter().flatten().any(|answer| matches!(answer.outcome, Outcome::Refused(_)));
+        // End-of-file after Exec was sent means that the new program runs, or that the child is gone.
+        let executed = executes && end && !refused && self.is_executed();
+        for ((place, _), answer) in moves.iter().zip(answers) {
+            let done = match answer {
+                Some(answer) => Done { outcome: answer.outcome, calls: answer.calls, micros: answer.micros },
+                None if executed => Done { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
+                None => {
+                    self.has_ended();
+                    return Err(Failure::Died { stage: self.stage(*place).id, ended: self.ended });
+                }
+            };
+            if let Outcome::Forked { pid } = done.outcome {
+                self.pid = Some(pid);
+                if let Some(middle) = self.middle.take() {
+                    let _ = process::wait(middle, true);
+                }
+            }
+            self.stepped(*place, done)?;
+        }
+        if executed {
+            self.running = true;
+            self.channel = None;
+        }
+        Ok(())
+    }
+
+    /// Whether the process is another program now, or was and has ended.
+    fn is_executed(&mut self) -> bool {
+        let Some(pid) = self.pid() else { return false };
+        if self.has_ended() {
+            // Our own child side leaves with 0 only when the channel ends, and it has not.
+            return matches!(self.ended, Some(Ended::Exited(_)));
+        }
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        self.plan.stages.iter().any(|planned| planned.moves.iter().any(|m| m.step == Step::Init))
+            || comm.split('\0').next() != Some(spawn::CHILD)
+    }
+
+    /// Wait for what runs beside the child's steps.
+    fn wait_beside(&mut self) -> Result<(), Failure> {
+        let Some((places, thread)) = self.beside.take() else { return Ok(()) };
+        let done = thread.join().unwrap_or_default();
+        for (place, done) in places.into_iter().zip(done) {
+            self.stepped(place, done)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the container's first process has ended; its status is kept.
+    pub fn has_ended(&mut self) -> bool {
+        if self.ended.is_none()
+            && let Some(pid) = self.pid()
+        {
+            self.ended = process::wait(pid, false).unwrap_or(Some(Ended::Exited(0)));
+        }
+        self.ended.is_some()
+    }
+
+    /// How it ended, if it did: the status as a shell has it.
+    pub fn status(&mut self) -> Option<i32> {
+        self.has_ended();
+        self.ended.map(|ended| match ended {
+            Ended::Exited(status) => status,
+            Ended::Signalled(signal) => 128 + signal,
+        })
+    }
+
+    /// End the container and take back everything, the last first. What could not be taken back is given.
+    pub fn finish(mut self) -> Vec<(Step, Errno)> {
+        self.take_back()
+    }
+
+    fn take_back(&mut self) -> Vec<(Step, Errno)> {
+        if let Some((_, thread)) = self.beside.take() {
+            let _ = thread.join();
+        }
+        self.channel = None;
+        self.terminal = None;
+        for pid in [self.pid, self.middle].into_iter().flatten() {
+            if self.ended.is_none() {
+                let _ = process::kill(pid, o::SIGKILL);
+                // A frozen process of v1 dies only when it is thawed: the group's undo does that.
+                let _ = fs_thaw(self.plan);
+                let _ = process::wait(pid, true);
+                self.ended = Some(Ended::Signalled(o::SIGKILL));
+            }
+        }
+        self.journal.take().map_or_else(Vec::new, Journal::undo)
+    }
+}
+
+/// Let go of what the plan has frozen.
+fn fs_thaw(plan: &Plan) -> Result<(), Errno> {
+    let thaw =
+        plan.stages.iter().filter(|planned| planned.stage.id == "thaw").flat_map(|planned| &planned.moves);
+    for one in thaw {
+        if let Step::Write { path, text } = &one.step {
+            fs::write_all(&fs::open(path.path(), o::O_WRONLY)?, text)?;
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
+fn timed(make: impl FnOnce() -> Result<Outcome, Errno>) -> Done {
+    let started = Instant::now();
+    let outcome = make().unwrap_or_else(Outcome::Refused);
+    Done { outcome, calls: heard(), micros: started.elapsed().as_micros() as u64 }
+}

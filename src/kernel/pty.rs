@@ -1,0 +1,62 @@
+//! Where does a container's terminal come from? From its own devpts: the inside gets one end of a pty, the
+//! host holds the other, and the host's terminal never enters.
+//!
+//! Next: `crate::cli::run`, which passes bytes between the two.
+
+use super::call::call;
+use super::fs::{self, Opened};
+use super::{Errno, check};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+/// A pty of the devpts inside `root`: the master end, and the other one.
+pub fn open(root: &Opened, owner: u32) -> Result<(OwnedFd, Opened), Errno> {
+    let master = fs::open_in(root, Path::new("dev/pts/ptmx"), libc::O_RDWR | libc::O_NOCTTY, 0)?;
+    // /dev/pts/ptmx is 5:2; anything else was put there by the image (CVE-2025-52565).
+    if !fs::fstat(&master)?.is_char(5, 2) {
+        return Err(Errno::EIO);
+    }
+    let unlock: libc::c_int = 0;
+    call("ioctl", format_args!("{master}, TIOCSPTLCK, [0]"), || {
+        // SAFETY: unlock outlives the call.
+        check(unsafe { libc::ioctl(master.fd.as_raw_fd(), libc::TIOCSPTLCK, &unlock) } as i64).map(|_| ())
+    })?;
+    // TIOCGPTPEER (Linux 4.13) opens the other end without a path, which an image could have replaced.
+    let peer = call("ioctl", format_args!("{master}, TIOCGPTPEER, O_RDWR|O_NOCTTY"), || {
+        let how = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+        // SAFETY: no pointers.
+        let fd = check(unsafe { libc::ioctl(master.fd.as_raw_fd(), libc::TIOCGPTPEER, how) } as i64)?;
+        // SAFETY: the kernel has just made it.
+        Ok::<_, Errno>(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    })?;
+    call("fchown", format_args!("{}, {owner}, -1", peer.as_raw_fd()), || {
+        // SAFETY: no pointers.
+        check(unsafe { libc::fchown(peer.as_raw_fd(), owner, u32::MAX) } as i64).map(|_| ())
+    })?;
+    Ok((master.fd, Opened { fd: peer, label: "/dev/console".to_owned() }))
+}
+
+/// Make a terminal this session's controlling one, and its standard input, output and error.
+pub fn take(terminal: &Opened) -> Result<(), Errno> {
+    call("ioctl", format_args!("{terminal}, TIOCSCTTY, 0"), || {
+        // SAFETY: no pointers.
+        check(unsafe { libc::ioctl(terminal.fd.as_raw_fd(), libc::TIOCSCTTY, 0) } as i64).map(|_| ())
+    })?;
+    for standard in 0..3 {
+        call("dup2", format_args!("{terminal}, {standard}"), || {
+            // SAFETY: no pointers; the copies belong to this process until exec and after.
+            check(unsafe { libc::dup2(terminal.fd.as_raw_fd(), standard) } as i64).map(|n| n as i32)
+        })?;
+    }
+    Ok(())
+}
+
+/// The window's size of one terminal, given to another (TIOCGWINSZ, TIOCSWINSZ).
+pub fn copy_size(from: i32, to: i32) -> Result<(), Errno> {
+    let mut size = std::mem::MaybeUninit::<libc::winsize>::uninit();
+    // SAFETY: the buffer is a winsize, filled by the first call before the second reads it.
+    unsafe {
+        check(libc::ioctl(from, libc::TIOCGWINSZ, size.as_mut_ptr()) as i64)?;
+        check(libc::ioctl(to, libc::TIOCSWINSZ, size.as_ptr()) as i64).map(|_| ())
+    }
+}
