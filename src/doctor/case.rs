@@ -10,6 +10,7 @@ use crate::kernel::trial::{End, Trial, trial};
 use crate::kernel::{Errno, ident};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub struct Case<'a> {
     pub host: &'a Host,
@@ -89,7 +90,7 @@ impl Scratch {
         let existing = data.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("/tmp"));
         let place = [existing, Path::new("/tmp")].into_iter().find(|dir| ident::writable(dir).is_ok());
         let place = place.ok_or(Errno::EACCES)?;
-        sweep(place);
+        left_behind(place, NAME, remove);
         let scratch = Scratch { dir: place.join(format!("{NAME}{}", std::process::id())) };
         let mut maker = std::fs::DirBuilder::new();
         // The trial as another user (nobody) has to get in.
@@ -107,13 +108,16 @@ impl Drop for Scratch {
     }
 }
 
-/// Remove what a doctor that was killed left: a directory with the number of no process.
-fn sweep(place: &Path) {
-    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let stale = name.strip_prefix(NAME).filter(|pid| pid.parse::<u32>().is_ok());
-        if stale.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+/// What a doctor that was killed left in `place`: named with the number of no process, and not of just now,
+/// since a process of another PID namespace has no number here.
+pub fn left_behind(place: &Path, name: &str, remove: impl Fn(&Path)) {
+    const MINUTE: Duration = Duration::from_secs(60);
+    for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+        let file = entry.file_name();
+        let pid = file.to_str().and_then(|file| file.strip_prefix(name)?.parse::<u32>().ok());
+        let dead = pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+        let made = entry.metadata().and_then(|entry| entry.modified()).ok();
+        if dead && made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > MINUTE) {
             remove(&entry.path());
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! [`Cgroups::place`]: crate::host::Cgroups::place
 
-use super::case::Case;
+use super::case::{Case, left_behind};
 use super::{Answer, Finding, mend};
 use crate::host::{Hierarchy, Mode};
 use crate::kernel::Errno;
@@ -44,9 +44,13 @@ fn none_mounted() -> Finding {
     Finding::new(Answer::NotAsked, "no hierarchy is mounted for it")
 }
 
+const NAME: &str = "learnctr-doctor-";
+
 /// Make a group, try something with it, remove it.
 fn with_group(hierarchy: &Hierarchy, attempt: impl FnOnce(&Path) -> Result<(), Errno>) -> Result<(), Errno> {
-    let group = hierarchy.parent.dir.join(format!("learnctr-doctor-{}", std::process::id()));
+    let parent = &hierarchy.parent.dir;
+    left_behind(parent, NAME, |group| _ = std::fs::remove_dir(group));
+    let group = parent.join(format!("{NAME}{}", std::process::id()));
     attempt::mkdir(&group)?;
     let outcome = attempt(&group);
     // A process that has just left may be counted a little longer.
