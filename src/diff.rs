@@ -186,11 +186,30 @@ impl Diff {
 }
 
 impl Change {
+<<<<<<< HEAD
     /// The thing in the probe that changed, by its name: the mount `/proc`. None when the probe is one thing.
     pub fn item(&self) -> Option<&str> {
         let mut names =
             self.path.iter().map(String::as_str).filter(|name| !matches!(*name, "value" | "entries"));
         names.next().filter(|name| *name != "refused" && *name != "source")
+=======
+    /// The names on the way to what changed, without those that every reading has.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.path
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !matches!(*name, "value" | "entries" | "refused" | "source"))
+    }
+
+    /// The thing in the probe that changed, by its name: the mount `/proc`. None when the probe is one thing.
+    pub fn item(&self) -> Option<&str> {
+        self.names().next()
+    }
+
+    /// Where in that thing: `["flags"]`; empty when it came or went as a whole.
+    pub fn below(&self) -> Vec<&str> {
+        self.names().skip(1).collect()
+>>>>>>> a4f279c (Views and their diffs as a person reads them: tables for 80 and 200 columns, changes by name)
     }
 }
 

@@ -41,6 +41,16 @@ enum Command {
 /// Every failure that reaches a person: one message that says what, where and what to do next.
 pub type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// Write to standard output, without styles where nobody can see them. A reader who has seen enough
+/// (`| head`) is no failure.
+pub fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    match anstream::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Parse the command line, do it, and say what went wrong on standard error.
 /// Exit status: 0 done, 1 failed, 2 usage; `run` passes on its command's.
 pub fn main() -> ExitCode {

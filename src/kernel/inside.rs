@@ -42,9 +42,10 @@ pub fn small_file(writer: &mut Writer, part: Part, path: &CStr) {
     });
 }
 
-/// The entries of a directory: type and, for a device, its numbers; for a link, where it leads. Other
-/// entries are not looked at, since a stat(2) of a mount point can wait for whoever serves it.
-pub fn entries(writer: &mut Writer, part: Part, path: &CStr) {
+/// The entries of a directory: type and, for a device, its numbers; for a link, where it leads. `stat`: look at
+/// each, since the directory does not know what is mounted on a name, as Docker and bubblewrap do with
+/// devices; but a stat(2) of a mount point can wait for whoever serves it, so not in `/`.
+pub fn entries(writer: &mut Writer, part: Part, path: &CStr, stat: bool) {
     writer.part(part, 64 << 10, |room| {
         let dir = open_dir(path)?;
         let mut names = [MaybeUninit::uninit(); 8192];
@@ -60,21 +61,15 @@ pub fn entries(writer: &mut Writer, part: Part, path: &CStr) {
             let mut numbers = [entry.file_type().as_raw_mode(), 0, 0, 0, 0];
             let mut link_room = [MaybeUninit::uninit(); 1024];
             let mut link: &[u8] = &[];
-            match entry.file_type() {
-                FileType::CharacterDevice | FileType::BlockDevice => {
-                    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-                    if let Ok(stat) = rustix::fs::statat(&dir, name, flags) {
-                        let (major, minor) =
-                            (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-                        numbers = [stat.st_mode, major, minor, stat.st_uid, stat.st_gid];
-                    }
-                }
-                FileType::Symlink => {
-                    if let Ok((target, _)) = rustix::fs::readlinkat_raw(&dir, name, &mut link_room) {
-                        link = target;
-                    }
-                }
-                _ => {}
+            let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+            if stat && let Ok(stat) = rustix::fs::statat(&dir, name, flags) {
+                let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+                numbers = [stat.st_mode, major, minor, stat.st_uid, stat.st_gid];
+            }
+            if entry.file_type() == FileType::Symlink
+                && let Ok((target, _)) = rustix::fs::readlinkat_raw(&dir, name, &mut link_room)
+            {
+                link = target;
             }
             let full = count > MOST_ENTRIES;
             if full || !put(room, &mut used, &numbers, &[name.to_bytes(), link]) {

@@ -178,8 +178,8 @@ fn visit(
     // Files last: these can be served by somebody who makes us wait.
     if root.is_ok() {
         inside::processes(writer);
-        inside::entries(writer, Part::RootEntries, c"/");
-        inside::entries(writer, Part::Devices, c"/dev");
+        inside::entries(writer, Part::RootEntries, c"/", false);
+        inside::entries(writer, Part::Devices, c"/dev", true);
         inside::small_file(writer, Part::EtcHostname, c"/etc/hostname");
         inside::small_file(writer, Part::EtcHosts, c"/etc/hosts");
         inside::small_file(writer, Part::EtcResolv, c"/etc/resolv.conf");

@@ -27,6 +27,7 @@ pub mod ptrace;
 pub mod pty;
 pub mod seccomp;
 pub mod spawn;
+pub mod terminal;
 pub mod trial;
 
 pub use errno::Errno;

@@ -47,7 +47,7 @@ const EVENTS_V2: [&str; 2] = ["memory.events", "pids.events"];
 /// By controller of version 1: limits, use, events.
 type Files = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 const FILES_V1: [Files; 6] = [
-    ("cpu", &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us"], &[], &["cpu.stat"]),
+    ("cpu", &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us"], &["cpu.stat"], &[]),
     (
         "memory",
         &["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],

@@ -3,12 +3,36 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
-/// A soft and a hard limit; none is RLIM_INFINITY.
+/// A soft and a hard limit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
-    pub soft: Option<u64>,
-    pub hard: Option<u64>,
+    pub soft: Bound,
+    pub hard: Bound,
+}
+
+/// A number, or RLIM_INFINITY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Bound {
+    At(u64),
+    None(Unlimited),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unlimited {
+    Unlimited,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Bound::At(number) => write!(f, "{number}"),
+            Bound::None(_) => write!(f, "unlimited"),
+        }
+    }
 }
 
 const NAMES: [(&str, &str); 16] = [
@@ -33,8 +57,8 @@ const NAMES: [(&str, &str); 16] = [
 /// Lines that are no limit known here are left out, the heading among them.
 pub fn parse(text: &str) -> BTreeMap<String, Limit> {
     let number = |word: &str| match word {
-        "unlimited" => Some(None),
-        _ => word.parse().ok().map(Some),
+        "unlimited" => Some(Bound::None(Unlimited::Unlimited)),
+        _ => word.parse().ok().map(Bound::At),
     };
     let line = |line: &str| {
         let (label, name) = NAMES.into_iter().find(|(label, _)| line.starts_with(label))?;
