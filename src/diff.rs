@@ -186,30 +186,34 @@ impl Diff {
 }
 
 impl Change {
-<<<<<<< HEAD
-    /// The thing in the probe that changed, by its name: the mount `/proc`. None when the probe is one thing.
-    pub fn item(&self) -> Option<&str> {
-        let mut names =
-            self.path.iter().map(String::as_str).filter(|name| !matches!(*name, "value" | "entries"));
-        names.next().filter(|name| *name != "refused" && *name != "source")
-=======
-    /// The names on the way to what changed, without those that every reading has.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.path
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !matches!(*name, "value" | "entries" | "refused" | "source"))
+    /// The names on the way to what changed, without those that every reading has and those that only hold a
+    /// table.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        let mut drop = |place: usize, known: &[&str]| {
+            if names.get(place).is_some_and(|name| known.contains(name)) {
+                names.remove(place);
+            }
+        };
+        let each_is_read = matches!(self.probe.as_str(), "namespaces" | "files");
+        drop(usize::from(each_is_read), &["value", "refused", "source"]);
+        match self.probe.as_str() {
+            "root" | "devices" => drop(0, &["entries"]),
+            "processes" => drop(0, &["named", "children"]),
+            "open_files" => drop(0, &["files"]),
+            _ => {}
+        }
+        names
     }
 
     /// The thing in the probe that changed, by its name: the mount `/proc`. None when the probe is one thing.
     pub fn item(&self) -> Option<&str> {
-        self.names().next()
+        self.names().first().copied()
     }
 
     /// Where in that thing: `["flags"]`; empty when it came or went as a whole.
     pub fn below(&self) -> Vec<&str> {
-        self.names().skip(1).collect()
->>>>>>> a4f279c (Views and their diffs as a person reads them: tables for 80 and 200 columns, changes by name)
+        self.names().into_iter().skip(1).collect()
     }
 }
 

@@ -123,7 +123,10 @@ fn rows(probe: &Probe) -> Vec<Row> {
 
 /// What changed in a thing: `flags +nosuid +nodev`, `id 4026531835 → 4026532183`.
 fn tell(change: &Change) -> String {
-    let field = change.below().join(" ");
+    let field = match (change.probe.as_str(), change.below().join(" ")) {
+        ("namespaces", _) => String::new(),
+        (_, field) => field,
+    };
     let what = match (&change.before, &change.after) {
         (Some(Value::Array(before)), Some(Value::Array(after))) => lists(change, before, after),
         (Some(before), Some(after)) => format!("{} → {}", short(change, before), short(change, after)),
@@ -163,6 +166,7 @@ fn short(change: &Change, value: &Value) -> String {
         "uid_map" | "gid_map" => words(value, outside::range),
         "interfaces" => words(value, inside::interface),
         "routes" => words(value, inside::route),
+        "namespaces" => value.as_bool().map(|host| (if host { "the host's" } else { "its own" }).to_owned()),
         _ => None,
     };
     typed.unwrap_or_else(|| plain(value))
