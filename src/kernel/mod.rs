@@ -27,7 +27,6 @@ pub mod ptrace;
 pub mod pty;
 pub mod seccomp;
 pub mod spawn;
-pub mod terminal;
 pub mod trial;
 
 pub use errno::Errno;

@@ -5,8 +5,7 @@ pub mod diff;
 pub mod text;
 pub mod view;
 
-/// The columns to use: those of the terminal, or of COLUMNS, or 80.
+/// The columns to use: what COLUMNS says where there is no terminal, and no more than a person reads.
 pub fn width() -> usize {
-    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    crate::kernel::terminal::columns().or(asked).unwrap_or(80).min(500)
+    crate::kernel::ident::columns().min(500)
 }
