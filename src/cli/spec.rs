@@ -19,12 +19,11 @@ pub struct Args {
 
 pub fn main(args: Args) -> super::Result {
     let host = Host::look();
-    let id = Container::new_id(&args.options);
-    let container = Container::from_options(&args.options, &host, &id)?;
+    let container = Container::asked(&args.options, &host)?;
     for note in &container.notes {
         anstream::eprintln!("learnctr: {}: {}", note.stage, note.text);
     }
-    let json = serde_json::to_string_pretty(&crate::spec::to_json(&container.spec))?;
+    let json = serde_json::to_string_pretty(&container.to_json())?;
     writeln!(std::io::stdout().lock(), "{json}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -142,4 +142,4 @@ fn rdma(resources: &LinuxResources, limits: &mut Limits) {
 }
 
 #[cfg(test)]
-mod test;
+mod tests;

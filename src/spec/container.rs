@@ -82,6 +82,25 @@ impl Container {
         super::default::describe(options, host, id)
     }
 
+    /// The container that `--bundle` describes, over `--rootfs` where that is given too.
+    pub fn from_bundle(dir: &Path, options: &Options, host: &Host, id: &str) -> Result<Container, Error> {
+        super::bundle::container(dir, options, host, id)
+    }
+
+    /// The one that is asked for, in whichever way.
+    pub fn asked(options: &Options, host: &Host) -> Result<Container, Error> {
+        let id = Container::new_id(options);
+        match &options.bundle {
+            Some(dir) => Container::from_bundle(dir, options, host, &id),
+            None => Container::from_options(options, host, &id),
+        }
+    }
+
+    /// Its config.json, with what OCI has no field for as annotations: `--bundle` gives the same container.
+    pub fn to_json(&self) -> serde_json::Value {
+        super::to_json(&super::annotations::annotated(self))
+    }
+
     /// Does it get a namespace of this kind, its own or one to be joined?
     pub fn has(&self, kind: LinuxNamespaceType) -> bool {
         let namespaces = self.spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());

@@ -5,9 +5,11 @@
 
 use super::Error;
 use super::caps;
+use super::check;
 use super::container::{Container, Layers, Note, Store, directory};
 use super::devices::devices;
 use super::env;
+use super::fit::fit;
 use super::ids::{self, Maps};
 use super::mounts::{Mounts, mounts};
 use super::options::{Network, Options, Own};
@@ -53,7 +55,7 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     let image = image::paths(&host.dirs.data, owner);
     let dir = host.dirs.data.join("containers").join(id);
     let network = network(options, host, &mut notes);
-    let Mounts { mounts, volumes } = mounts(options, host, &dir, network, maps.as_ref(), &mut notes)?;
+    let Mounts { mounts, volumes } = mounts(options, host, &dir, &mut notes)?;
     let hostname = match (options.namespaces.uts, &options.process.hostname) {
         (Own::Private, asked) => Some(asked.as_deref().unwrap_or("web")),
         (Own::Host, None) => None,
@@ -79,10 +81,10 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     let (user, uid, gid) = user(options, host, maps.as_ref())?;
     let (groups, gids) = groups(options, gid, maps.as_ref())?;
     let nodes = devices(&options.privileges.device)?;
-    let resources = resources(options, host, &nodes, &mut notes)?;
+    let resources = resources(options, &nodes)?;
     let unmasked = security.systempaths_unconfined;
     let offsets = options.namespaces.time_namespace.filter(|seconds| *seconds != 0);
-    let spec = json!({
+    let mut config = json!({
         "ociVersion": "1.1.0",
         "process": {
             "terminal": options.process.tty.then_some(true),
@@ -104,7 +106,7 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
         "linux": {
             "uidMappings": maps.as_ref().map(|maps| &maps.uid),
             "gidMappings": maps.as_ref().map(|maps| &maps.gid),
-            "sysctl": sysctls(options, network, maps.as_ref()),
+            "sysctl": sysctls(options, network),
             "resources": resources,
             "cgroupsPath": cgroups_path(options, host, id),
             "namespaces": namespaces(options, host, network, maps.as_ref()),
@@ -114,10 +116,12 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
             "readonlyPaths": if unmasked { [].as_slice() } else { &READ_ONLY },
         },
     });
-    let mut spec: Spec = super::json::from_value(spec, "options")?;
+    fit(&mut config, host, &mut notes)?;
+    let mut spec: Spec = super::json::from_value(config, "options")?;
     if let Some(linux) = spec.linux_mut() {
         linux.set_seccomp(security.seccomp(capabilities, host)?);
     }
+    check::check(&spec, "options", &mut notes)?;
     Ok(Container {
         id: id.to_owned(),
         spec,
@@ -132,15 +136,14 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     })
 }
 
+pub const NO_VETH: &str = "the network is none: the outer end of a veth pair belongs to the host's network \
+     namespace, in which an ordinary user has no CAP_NET_ADMIN";
+
 /// Docker's is a veth pair; only root can put its outer end into the host's network namespace.
 fn network(options: &Options, host: &Host, notes: &mut Vec<Note>) -> Network {
     match options.network {
         Some(Network::Veth) | None if !host.is_privileged() => {
-            notes.push(Note::new(
-                "veth",
-                "the network is none: the outer end of a veth pair belongs to the host's network namespace, in which \
-                 an ordinary user has no CAP_NET_ADMIN",
-            ));
+            notes.push(Note::new("veth", NO_VETH));
             Network::None
         }
         asked => asked.unwrap_or(Network::Veth),
@@ -195,15 +198,9 @@ fn user(options: &Options, host: &Host, maps: Option<&Maps>) -> Result<(Option<U
 
 /// Groups by name, and by number; Docker always gives the process its own group as an additional one too.
 fn groups(options: &Options, gid: u32, maps: Option<&Maps>) -> Result<(Vec<Id>, Vec<u32>), Error> {
-    if maps.is_some_and(|maps| maps.single) {
-        return match options.process.group_add.is_empty() {
-            true => Ok((Vec::new(), Vec::new())),
-            false => Err(Error::new(
-                "--group-add",
-                "setgroups(2) is denied in a user namespace that maps a single id",
-                "no --group-add, or a range in /etc/subgid",
-            )),
-        };
+    if maps.is_some_and(|maps| maps.single) && !options.process.group_add.is_empty() {
+        let found = "setgroups(2) is denied in a user namespace that maps a single id";
+        return Err(Error::new("--group-add", found, "no --group-add, or a range in /etc/subgid"));
     }
     let mut gids = vec![gid];
     let mut names = Vec::new();
@@ -217,14 +214,11 @@ fn groups(options: &Options, gid: u32, maps: Option<&Maps>) -> Result<(Vec<Id>, 
 }
 
 /// Docker lets the container bind low ports and send pings without a capability.
-fn sysctls(options: &Options, network: Network, maps: Option<&Maps>) -> Map<String, Value> {
+fn sysctls(options: &Options, network: Network) -> Map<String, Value> {
     let mut sysctls = Map::new();
     if network != Network::Host {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        // The range must be of groups that are mapped, else the write gives EINVAL.
-        if maps.is_none() {
-            sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
-        }
+        sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
     }
     for pair in &options.namespaces.sysctl {
         sysctls.insert(pair.0.clone(), pair.1.clone().into());

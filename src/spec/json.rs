@@ -68,17 +68,20 @@ pub fn to_json(spec: &Spec) -> Value {
 }
 
 /// What is null, or an empty list or map, says nothing. An empty string may say something.
-fn tidy(json: &mut Value) {
-    let empty = |value: &Value| match value {
+pub fn is_empty(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
         _ => false,
-    };
+    }
+}
+
+fn tidy(json: &mut Value) {
     match json {
         Value::Object(map) => {
             map.values_mut().for_each(tidy);
-            map.retain(|_, value| !empty(value));
+            map.retain(|_, value| !is_empty(value));
         }
         Value::Array(list) => list.iter_mut().for_each(tidy),
         _ => {}

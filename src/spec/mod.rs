@@ -5,13 +5,17 @@
 //! [`Container`]. Reading order: [`values`], [`options`], [`default()`]; `bundle` and `check` for what
 //! others wrote; `mount` and `cgroup` for what a field means to the kernel. Next: `crate::plan`.
 
+mod annotations;
+pub mod bundle;
 pub mod caps;
 pub mod cgroup;
+mod check;
 mod container;
 mod default;
 mod devices;
 mod env;
 mod error;
+mod fit;
 pub mod ids;
 mod json;
 pub mod mount;

@@ -4,35 +4,21 @@
 
 use super::devices::Node;
 use super::values::Cpus;
-use super::{Error, Note, Options};
-use crate::host::{Host, cgroup::Mode};
+use super::{Error, Options};
+use crate::host::Host;
 use serde_json::{Map, Value, json};
 
 /// Where its control group is.
-pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> Option<String> {
-    let writable = host.cgroup.hierarchies.iter().any(|hierarchy| hierarchy.parent.writable);
+pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> String {
     // A relative path begins where groups were delegated to this user.
     let parent = if host.is_privileged() { "/learnctr" } else { "learnctr" };
     let parent = options.limits.cgroup_parent.as_deref().unwrap_or(parent);
-    writable.then(|| format!("{}/{id}", parent.trim_end_matches('/')))
+    format!("{}/{id}", parent.trim_end_matches('/'))
 }
 
-/// `linux.resources`: what the options ask for, less what has no group to be written to.
-pub fn resources(
-    options: &Options,
-    host: &Host,
-    nodes: &[Node],
-    notes: &mut Vec<Note>,
-) -> Result<Value, Error> {
+/// `linux.resources`: what the options ask for.
+pub fn resources(options: &Options, nodes: &[Node]) -> Result<Value, Error> {
     let limits = &options.limits;
-    let mut has = |controller: &str, lost: &str| {
-        let writable = host.cgroup.controller(controller).is_some_and(|h| h.parent.writable);
-        if !writable {
-            let why = format!("{lost}: no group with the controller {controller} can be made here");
-            notes.push(Note::new("cgroup", why));
-        }
-        writable
-    };
     let mut resources = Map::new();
     let memory = i64::try_from(limits.memory.0).unwrap_or(i64::MAX);
     let swap = match limits.memory_swap {
@@ -49,42 +35,26 @@ pub fn resources(
         let found = format!("{memory} bytes hold no container");
         return Err(Error::new("--memory", found, "6m at least, or 0 for no limit"));
     }
-    if memory > 0 && has("memory", "memory is not limited") {
+    if memory > 0 {
         resources.insert("memory".into(), json!({"limit": memory, "swap": swap}));
     }
     let quota = limits.cpus.0;
     let mut cpu = Map::new();
-    if (quota > 0 || limits.cpu_shares.is_some()) && has("cpu", "processor time is not limited") {
-        if quota > 0 {
-            cpu.insert("quota".into(), quota.into());
-            cpu.insert("period".into(), Cpus::PERIOD.into());
-        }
-        cpu.extend(limits.cpu_shares.map(|shares| ("shares".into(), shares.into())));
+    if quota > 0 {
+        cpu.insert("quota".into(), quota.into());
+        cpu.insert("period".into(), Cpus::PERIOD.into());
     }
-    if let Some(list) = limits.cpuset_cpus.as_ref().filter(|_| has("cpuset", "it may run on every processor"))
-    {
+    cpu.extend(limits.cpu_shares.map(|shares| ("shares".into(), shares.into())));
+    if let Some(list) = &limits.cpuset_cpus {
         cpu.insert("cpus".into(), list.as_str().into());
     }
     if !cpu.is_empty() {
         resources.insert("cpu".into(), cpu.into());
     }
-    if limits.pids_limit > 0 && has("pids", "the number of processes is not limited") {
+    if limits.pids_limit > 0 {
         resources.insert("pids".into(), json!({"limit": limits.pids_limit}));
     }
-    // On v2 the rules are an eBPF program, which only the machine's root may attach.
-    let rules = match host.cgroup.mode {
-        Mode::V2 => host.is_privileged(),
-        _ => host.cgroup.controller("devices").is_some_and(|h| h.parent.writable),
-    };
-    if rules {
-        resources.insert("devices".into(), device_rules(nodes).into());
-    } else {
-        notes.push(Note::new(
-            "cgroup",
-            "no device rules, and none needed: in a user namespace mknod(2) refuses every device, and only \
-             harmless ones of the host are bound",
-        ));
-    }
+    resources.insert("devices".into(), device_rules(nodes).into());
     Ok(resources.into())
 }
 
