@@ -22,7 +22,11 @@ pub struct Dirs {
 
 impl Dirs {
     pub fn look(uid: u32, home: Option<PathBuf>) -> Dirs {
-        Dirs::choose(uid, home, |name| std::env::var_os(name), |path| ident::writable(path).is_ok())
+        // What is not there yet can be made where it would be.
+        let exists = |path: &&Path| path.exists();
+        let writable =
+            |path: &Path| path.ancestors().find(exists).is_some_and(|path| ident::writable(path).is_ok());
+        Dirs::choose(uid, home, |name| std::env::var_os(name), writable)
     }
 
     fn choose(
