@@ -373,12 +373,17 @@ fn the_table_fits_and_is_plain_without_a_terminal() {
 
 #[test]
 fn it_takes_less_than_a_second() {
-    let _shared = program();
-    let begin = std::time::Instant::now();
-    doctor(AS_ROOT);
-    let took = begin.elapsed();
-    // Other tests share the machine: twice what the doctor may take alone.
-    assert!(took.as_millis() < 2000, "{took:?}");
+    let program = program();
+    let time = |command: &[&str]| {
+        let begin = std::time::Instant::now();
+        run(&[], command);
+        begin.elapsed()
+    };
+    let fastest = |command: &[&str]| (0..3).map(|_| time(command)).min().unwrap_or_default();
+    let took = fastest(&[&program.path(), "doctor", "--json"]);
+    // An emulated machine is slower at everything: as many times as it is at starting a program.
+    let limit = std::time::Duration::from_secs(1).max(fastest(&["true"]) * 150);
+    assert!(took < limit, "{took:?}, and {limit:?} allowed");
 }
 
 #[test]
