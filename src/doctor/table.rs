@@ -42,7 +42,7 @@ pub fn draw(report: &Report, columns: usize, calls: bool) -> String {
     let columns = columns.clamp(40, 220);
     let title = report.checks.iter().map(|check| check.title.width()).max().unwrap_or(0).min(columns / 3);
     let room = columns.saturating_sub(2 + ANSWER + 2 + title + 2);
-    head(&mut text, report);
+    head(&mut text, report, columns);
     let mut subject = "";
     let mut told: Vec<&Check> = Vec::new();
     for check in &report.checks {
@@ -86,12 +86,14 @@ pub fn draw(report: &Report, columns: usize, calls: bool) -> String {
     text
 }
 
-fn head(text: &mut String, report: &Report) {
+fn head(text: &mut String, report: &Report, columns: usize) {
     let user = report.user.clone().unwrap_or_else(|| format!("uid {}", report.uid));
     let distribution = report.distribution.as_deref().unwrap_or("an unknown distribution");
-    _ = writeln!(text, "Linux {} on {}, {distribution}, as {user}", report.kernel, report.arch);
-    if let Some(sign) = &report.outer_container {
-        _ = writeln!(text, "in a container already, it seems: {sign}");
+    let machine = format!("Linux {} on {}, {distribution}, as {user}", report.kernel, report.arch);
+    let sign =
+        report.outer_container.as_ref().map(|sign| format!("in a container already, it seems: {sign}"));
+    for line in [Some(machine), sign].into_iter().flatten().flat_map(|line| wrap(&line, columns)) {
+        _ = writeln!(text, "{line}");
     }
 }
 
