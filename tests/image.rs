@@ -357,3 +357,70 @@ fn a_port_that_is_taken_is_named_with_its_cause() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("EADDRINUSE") && said.contains("another process"), "{said}");
 }
+
+/// With --kill-child, what unshare(1) started ends with it.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// As in a container: process 1, a network namespace whose lo is down, and no /proc that is its own.
+#[test]
+fn as_process_one_it_binds_port_80_reaps_orphans_and_stops_at_sigterm() {
+    if !is_root() {
+        return println!("skipped: namespaces without a user namespace need root");
+    }
+    let link = tempfile::tempdir().unwrap();
+    let web = link.path().join("web");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_learnctr"), &web).unwrap();
+    let script = format!("mount -t tmpfs none /proc && exec {} --listen 80", web.display());
+    let mut command = Command::new("unshare");
+    command
+        .args(["--pid", "--net", "--mount", "--fork", "--kill-child", "sh", "-c", &script])
+        .stdout(Stdio::piped());
+    let mut unshare = Killed(command.stderr(Stdio::null()).spawn().unwrap());
+    let mut line = [0; 59];
+    unshare.0.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    assert_eq!(String::from_utf8_lossy(&line), "web: master process 1 listens on 0.0.0.0:80, with 2 workers");
+    let master = *children(unshare.0.id()).first().unwrap();
+    until("two workers", || children(master).len() == 2);
+    run(Command::new("nsenter").arg(format!("--pid=/proc/{master}/ns/pid")).args([
+        "sh",
+        "-c",
+        "(sleep 0.3 & sleep 0.3 &) >/dev/null 2>&1",
+    ]));
+    until("orphans", || children(master).len() == 4);
+    until("orphans reaped", || children(master).len() == 2);
+    run(Command::new("kill").arg("-TERM").arg(master.to_string()));
+    until("its end", || unshare.0.try_wait().unwrap().is_some());
+    assert_eq!(unshare.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_port_that_is_refused_is_named_with_its_cause_and_port_is_tried() {
+    if !is_root() {
+        return println!("skipped: a network namespace that belongs to another user needs root");
+    }
+    let web = |port: &str| {
+        let link = tempfile::tempdir().unwrap();
+        fs::set_permissions(link.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let name = link.path().join("web");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_learnctr"), &name).unwrap();
+        let mut command = Command::new("timeout");
+        command.args(["-s", "TERM", "1", "unshare", "--net", "setpriv", "--reuid=65534", "--clear-groups"]);
+        let output = command.arg("--inh-caps=-all").arg(name).env("PORT", port).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (status, said) = web("");
+    assert!(said.contains("EACCES") && said.contains("CAP_NET_BIND_SERVICE"), "{said}");
+    assert_eq!(status, Some(1));
+    let (_, said) = web("8080");
+    assert!(said.contains("EACCES") && said.contains("listens on 0.0.0.0:8080"), "{said}");
+}
