@@ -5,13 +5,17 @@ use crate::spec::{Container, Options};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Print the OCI config.json of the container that would be built
-#[derive(clap::Args)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
   learnctr spec                             the default container
   learnctr spec -m 1g --cap-drop ALL        what the options change
-  learnctr spec > b/config.json             a bundle: learnctr run --bundle b")]
+  learnctr spec --userns private            root inside is an ordinary user outside
+  learnctr spec > shop/config.json          a bundle: learnctr run --bundle shop
+  learnctr spec --bundle DIR --rootfs DIR   what is understood of another's bundle";
+
+/// Print the OCI config.json of the container that would be built
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", crate::spec::bundle::not_obeyed()))]
 pub struct Args {
     #[command(flatten)]
     options: Options,

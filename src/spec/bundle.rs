@@ -39,6 +39,16 @@ const NOT_OBEYED: [(&str, &str, &str); 15] = [
     ("/zos", "image", "this is Linux"),
 ];
 
+/// The same as text, for `learnctr spec --help`.
+pub fn not_obeyed() -> String {
+    let line = |(pointer, _, why): &(&str, &str, &str)| {
+        let field = pointer.trim_start_matches('/').replace('/', ".");
+        format!("\n  {field:<28} {why}")
+    };
+    let lines: String = NOT_OBEYED.iter().map(line).collect();
+    format!("Fields of config.json that are read, and said to be not obeyed:{lines}")
+}
+
 /// The container that a bundle describes.
 pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result<Container, Error> {
     let dir = directory("--bundle", dir)?;
