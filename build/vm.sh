@@ -124,7 +124,8 @@ root_disk() {
 # The checkout's disk: its files, and what cargo built to be run; debug information stays here.
 checkout_disk() {
     local image=$1 tree file
-    tree=$(mktemp -d "$cache/tree.XXXXXX")
+    tree=$work/tree
+    mkdir -p "$tree/target"
     (cd "$repo" && tar -c --exclude=./target --exclude=./.git --exclude=node_modules --exclude=./mdbook/book .) |
         tar -x -C "$tree"
     for file in $(cd "$repo" && ls -d target/debug/learnctr target/*/release/learnctr target/test/binaries 2>/dev/null) \
@@ -132,8 +133,8 @@ checkout_disk() {
         mkdir -p "$tree/$(dirname "$file")"
         objcopy --strip-debug "$repo/$file" "$tree/$file" 2>/dev/null || cp "$repo/$file" "$tree/$file"
     done
+    if [ -d "$repo/target/bench" ]; then cp -a "$repo/target/bench" "$tree/target/"; fi
     as_root mke2fs -q -F -t ext4 -m 0 -O ^has_journal -E lazy_itable_init=1 -d "$tree" "$image" 1500M >/dev/null
-    rm -rf "$tree"
 }
 
 # The first root: just enough to find the disk and leave (pivot_root refuses to leave an initramfs).
