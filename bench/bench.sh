@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How fast is it, beside others, in one run? The same root file system, /bin/true, no network.
 #   bench/bench.sh [--record]   measures here and in the machine with cgroup v2 alone; prints a Markdown table,
-#                               keeps every time in bench/results.json; --record writes the table into BENCHMARKS.md
+#                               keeps every time in target/bench/results.json; --record writes the table into BENCHMARKS.md and keeps
+#                               the times in bench/results.json
 #   bench/bench.sh --here FILE  measures only here, into FILE (this is what runs inside the machine)
 # Ratios are of medians within one run: times of two runs, or of two machines, are not compared.
 set -euo pipefail
@@ -111,7 +112,7 @@ table() {
             "| ms | median | fastest | 95th percentile | runs |", "|---|---|---|---|---|",
             (.milliseconds | to_entries | sort_by(.value.median)[] |
                 "| \(.key) | \(.value.median) | \(.value.fastest) | \(.value.p95) | \(.value.runs) |"), "")
-    ' bench/results.json
+    ' "$work/results.json"
 }
 
 record() {
@@ -123,6 +124,7 @@ record() {
         !inside
         $0 == begin { inside = 1; print ""; while ((getline line < table) > 0) print line }' BENCHMARKS.md >"$work/new.md"
     cp "$work/new.md" BENCHMARKS.md
+    cp "$work/results.json" bench/results.json
     echo "written into BENCHMARKS.md" >&2
 }
 
@@ -137,10 +139,10 @@ measure "$work/here.json"
 if build/vm.sh run --timeout 1200 -- bash -c 'ROUNDS=2 RUNS=15 bench/bench.sh --here /tmp/results.json && echo RESULTS && cat /tmp/results.json' \
     >"$work/machine.log" && sed '1,/^RESULTS$/d' "$work/machine.log" >"$work/machine.json" && jq -e . "$work/machine.json" >/dev/null; then
     grep '^left out' "$work/machine.log" | sed 's/^/in the machine: /' >&2 || true
-    jq -s '{ here: .[0], machine: .[1] }' "$work/here.json" "$work/machine.json" >bench/results.json
+    jq -s '{ here: .[0], machine: .[1] }' "$work/here.json" "$work/machine.json" >"$work/results.json"
 else
     cat "$work/machine.log" >&2
-    jq -s '{ here: .[0] }' "$work/here.json" >bench/results.json
+    jq -s '{ here: .[0] }' "$work/here.json" >"$work/results.json"
 fi
 table | tee "$work/table.md"
 if [ "${1:-}" = --record ]; then record; fi
