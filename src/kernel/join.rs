@@ -22,8 +22,7 @@ const ROOM: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The namespaces that matter for what is read, in the order of joining, and what setns(2) calls them. The
-/// user namespace is apart: joined after those that the caller may join with its own capabilities, before
-/// those that belong to it (nsenter(1) does the same).
+/// user namespace is apart: joined after those that the caller may join with its own capabilities.
 const JOINS: [(&str, Part, libc::c_int); 4] = [
     ("cgroup", Part::JoinCgroup, libc::CLONE_NEWCGROUP),
     ("uts", Part::JoinUts, libc::CLONE_NEWUTS),
@@ -154,10 +153,21 @@ fn visit(
         }
     };
     again(&mut joined);
-    let user = join(user, libc::CLONE_NEWUSER);
-    // A change of credentials forgets both (commit_creds in the kernel; PR_SET_PDEATHSIG(2const)).
+    // What belongs to a user namespace that the caller made is open only from there, and the process may
+    // have gone on into another one below, as bubblewrap's has.
+    let owner = joined.iter().zip(ways).find_map(|(answer, way)| match (answer, way) {
+        (Err(Errno::EPERM), Way::Through(fd)) => owner(fd),
+        _ => None,
+    });
+    let in_owner = owner.is_some_and(|owner| join(&Way::Through(owner), libc::CLONE_NEWUSER).is_ok());
     guard();
     again(&mut joined);
+    let user = match join(user, libc::CLONE_NEWUSER) {
+        // setns(2) into the user namespace that one is in already.
+        Err(Errno::EINVAL) if in_owner => Ok(()),
+        answer => answer,
+    };
+    guard();
     let root = match root {
         Ok(_) if same_root => Ok(()),
         Ok(root) => take_root(root),
@@ -187,6 +197,18 @@ fn visit(
     writer.part(Part::End, 0, |_| Ok(0));
 }
 
+/// The user namespace that a namespace belongs to (ioctl_ns(2)).
+fn owner(namespace: &OwnedFd) -> Option<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the request takes no argument; what it returns is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = libc::ioctl(namespace.as_raw_fd(), NS_GET_USERNS as _);
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))
+    }
+}
+
+/// To be said anew after each change of user namespace, since a change of credentials forgets both
+/// (PR_SET_DUMPABLE(2const), PR_SET_PDEATHSIG(2const)).
 fn guard() {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));

@@ -1,7 +1,7 @@
 //! How does a diff look? Under each probe what came, went and changed, a row for each thing by its name; and
 //! all of it in one line.
 
-use super::text::{Row, Tone, block, join_lines, list};
+use super::text::{Row, Tone, block, clean, join_lines, list};
 use super::view::{inside, outside};
 use crate::diff::{Change, Diff, Sign, Vantage};
 use serde::de::DeserializeOwned;
@@ -54,7 +54,7 @@ struct Item<'a> {
 fn by_probe(diff: &Diff) -> Vec<Probe<'_>> {
     let mut probes: Vec<Probe> = Vec::new();
     for change in diff.changes.iter().filter(|change| !change.volatile) {
-        let plain = change.probe.replace('_', " ");
+        let plain = clean(&change.probe.replace('_', " "));
         let name = match change.vantage {
             Some(Vantage::Inside) => format!("inside {plain}").trim_end().to_owned(),
             _ => plain,
