@@ -9,6 +9,17 @@ use crate::spec::{Container, Network, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
 use std::error::Error;
+use std::os::unix::fs::DirBuilderExt;
+
+/// What the plan is for: to be shown changes nothing at all, not even a cache.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Show,
+    Run {
+        /// The command gets a terminal of its own.
+        terminal: bool,
+    },
+}
 
 /// A container with everything that its plan is made from.
 pub struct Prepared {
@@ -20,13 +31,21 @@ pub struct Prepared {
 
 impl Prepared {
     /// Ask the machine, and choose.
-    pub fn new(options: &Options, ways: Ways, terminal: bool) -> Result<Prepared, Box<dyn Error>> {
+    pub fn new(options: &Options, ways: Ways, purpose: Purpose) -> Result<Prepared, Box<dyn Error>> {
         let host = Host::look();
-        let id = Container::new_id(options);
-        let container = Container::from_options(options, &host, &id)?;
-        let mut choices = Choices { terminal, veth: None, filter: filter(&container, &host)? };
+        let terminal = purpose == Purpose::Run { terminal: true };
+        if purpose != Purpose::Show {
+            data_directory(&host)?;
+        }
+        let mut container = Container::asked(options, &host)?;
+        let by_name = container.user.is_some() || !container.groups.is_empty();
+        if let (true, Some(image), Purpose::Run { .. }) = (by_name, &container.image, purpose) {
+            crate::image::ensure(&image.dir, image.owner, &mut |_| {})?;
+        }
+        crate::spec::users::look_up(&mut container)?;
+        let mut choices = Choices { terminal, veth: None, filter: filter(&container, &host, purpose)? };
         if container.network == Network::Veth {
-            choices.veth = Some(veth(&id)?);
+            choices.veth = Some(veth(&container.id)?);
         }
         Ok(Prepared { container, host, ways, choices })
     }
@@ -41,10 +60,31 @@ impl Prepared {
     }
 }
 
-fn filter(container: &Container, host: &Host) -> Result<Option<(Program, u64)>, seccomp::Error> {
+/// learnctr's own directory: others may pass through it, as root of a user namespace has to, not look into it.
+fn data_directory(host: &Host) -> Result<(), Box<dyn Error>> {
+    let data = &host.dirs.data;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(data);
+    made.map_err(|error| {
+        format!(
+            "mkdir(\"{}\", 0711), for images and containers: {error}\n  next: name a directory that you may write to in \
+             LEARNCTR_DATA, on a file system that overlay can write to (not NFS, not overlay itself)",
+            data.display()
+        )
+        .into()
+    })
+}
+
+fn filter(
+    container: &Container,
+    host: &Host,
+    purpose: Purpose,
+) -> Result<Option<(Program, u64)>, seccomp::Error> {
     let profile = container.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
     let Some(profile) = profile else { return Ok(None) };
-    let program = seccomp::compile_cached(profile, &host.dirs.data.join("seccomp"))?;
+    let program = match purpose {
+        Purpose::Show => seccomp::compile(profile)?,
+        Purpose::Run { .. } => seccomp::compile_cached(profile, &host.dirs.data.join("seccomp"))?,
+    };
     let bytes = crate::kernel::bpf::to_bytes(&program.filter);
     Ok(Some((Program(bytes), u64::from(program.flags))))
 }

@@ -152,6 +152,11 @@ pub enum Step {
     Kill {
         signal: i32,
     },
+    /// Take controllers away from the groups below, unless somebody else's are there by now.
+    DisableControllers {
+        path: PathBuf,
+        controllers: Vec<String>,
+    },
     /// Remove a cgroup with what is left in it: SIGKILL to its processes, groups below it first (cgroups(7)).
     RemoveGroup {
         path: PathBuf,
@@ -439,6 +444,14 @@ impl fmt::Display for Step {
                 )
             }
             Step::Kill { signal } => write!(f, "kill({{pid}}, {})", signal_name(*signal)),
+            Step::DisableControllers { path, controllers } => {
+                write!(
+                    f,
+                    "write({}, \"-{}\")",
+                    At::Host(path.join("cgroup.subtree_control")),
+                    controllers.join(" -")
+                )
+            }
             Step::RemoveGroup { path } => write!(f, "rmdir({})", At::Host(path.clone())),
             Step::Wait { seconds } => write!(f, "poll([pidfd of {{pid}}], {seconds} s)"),
             Step::Await { path, text: value } => {

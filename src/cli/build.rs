@@ -1,7 +1,7 @@
 //! The options that `step`, `run` and `plan` share: how a container is to be built.
 
 use crate::plan::{Plan, no_such_stage};
-use crate::prepare::Prepared;
+use crate::prepare::{Prepared, Purpose};
 use crate::spec::Options;
 use crate::stage::Ways;
 use crate::stages;
@@ -32,9 +32,9 @@ pub fn stage(id: &str) -> Result<String, String> {
 
 impl Build {
     /// Ask the machine what the plan needs, and make it.
-    pub fn plan(&self, terminal: bool) -> super::Result<(Prepared, Plan)> {
+    pub fn plan(&self, purpose: Purpose) -> super::Result<(Prepared, Plan)> {
         let ways = Ways { chroot: self.chroot, one_by_one: self.one_by_one, skip: self.skip.clone() };
-        let prepared = Prepared::new(&self.options, ways, terminal)?;
+        let prepared = Prepared::new(&self.options, ways, purpose)?;
         let plan = Plan::make(&prepared.ground())?;
         Ok((prepared, plan))
     }

@@ -15,7 +15,7 @@ pub struct Args {
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (_, plan) = args.build.plan(false)?;
+    let (_, plan) = args.build.plan(crate::prepare::Purpose::Show)?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&plan.printed())?);
         return Ok(ExitCode::SUCCESS);

@@ -13,7 +13,13 @@ pub struct Args {
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (prepared, plan) = args.build.plan(false)?;
+    let (prepared, plan) = args.build.plan(crate::prepare::Purpose::Run { terminal: false })?;
+    for left in crate::engine::journal::sweep(&prepared.host.dirs.state) {
+        anstream::eprintln!(
+            "learnctr: the container {} was left behind by a learnctr that died; it is removed",
+            left.id
+        );
+    }
     let mut tell = |_| {};
     let mut session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
     let exec = plan.position("exec").map_or(plan.stages.len(), |exec| exec + 1);

@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (prepared, plan) = args.build.plan(false)?;
+    let (prepared, plan) = args.build.plan(crate::prepare::Purpose::Run { terminal: false })?;
     let mut tell = |event: Event| match (args.json, &event) {
         (true, _) => println!("{}", serde_json::to_string(&event).unwrap_or_default()),
         (false, Event::Entered { stage, .. }) => println!("== {}: {}", stage.stage, stage.question),

@@ -223,6 +223,7 @@ impl Child {
             | Step::DeviceProgram { .. }
             | Step::Kill { .. }
             | Step::RemoveGroup { .. }
+            | Step::DisableControllers { .. }
             | Step::Wait { .. }
             | Step::Await { .. } => return Err(Errno::ENOSYS),
         }

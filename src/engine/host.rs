@@ -62,6 +62,14 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
             settle(|| Ok(std::fs::read_to_string(path)?.lines().any(|l| l == text)))?
         }
         Step::RemoveGroup { path } => remove_group(path)?,
+        Step::DisableControllers { path, controllers } => {
+            let others = std::fs::read_dir(path)?.flatten().any(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+            if others {
+                return Ok(Some("other groups rely on them by now: they stay".to_owned()));
+            }
+            let text: Vec<String> = controllers.iter().map(|name| format!("-{name}")).collect();
+            fs::write_all(&fs::open(&path.join("cgroup.subtree_control"), o::O_WRONLY)?, &text.join(" "))?;
+        }
         Step::Link(Link::Delete { name }) => match net::Netlink::open()?.link_del(name) {
             // The pair dies with the container's network namespace: gone is what it should be.
             Err(Errno(nodev)) if nodev == ENODEV => {}

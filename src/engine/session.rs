@@ -21,7 +21,7 @@ use crate::trace::Event;
 use crate::view::KernelView;
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the learner wants to be told.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -189,14 +189,11 @@ impl<'a> Session<'a> {
                 rest = after;
                 continue;
             }
-            let end = rest
-                .iter()
-                .position(|(_, m)| m.side == Side::Host || self.must_wait(m))
-                .unwrap_or(rest.len());
-            let (batch, after) = rest.split_at(end.max(1));
-            if batch.first().is_some_and(|(_, m)| self.must_wait(m)) {
+            if self.must_wait(one) {
                 self.wait_beside()?;
             }
+            let ends = |(_, m): &(Place, &Move)| m.side == Side::Host || self.must_wait(m);
+            let (batch, after) = rest.split_at(rest.iter().position(ends).unwrap_or(rest.len()));
             self.child_moves(batch)?;
             rest = after;
         }
@@ -233,6 +230,9 @@ impl<'a> Session<'a> {
         let Some(planned) = self.plan.stages.get(stage) else { return };
         let id = planned.stage.id.to_owned();
         let pid = self.pid();
+        if id == "exec" {
+            self.settle();
+        }
         // Before there is a container, what is seen is this process: what a container's differs from.
         let seen = if self.ended.is_some() { None } else { pid.or(Some(process::pid())) };
         let view =
@@ -245,6 +245,19 @@ impl<'a> Session<'a> {
             self.view.clone_from(&view);
         }
         self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff });
+    }
+
+    /// Let the new program come to itself, so that what is seen of it is not its loader, and a SIGTERM
+    /// finds the handler that it sets up: until it sleeps, and not for long.
+    fn settle(&mut self) {
+        let until = Instant::now() + Duration::from_millis(100);
+        while let Some(pid) = self.pid().filter(|_| Instant::now() < until) {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if self.has_ended() || stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Say what became of a move; a refusal ends the session.

@@ -24,6 +24,7 @@ pub mod options;
 mod resources;
 pub mod seccomp;
 mod security;
+pub mod users;
 pub mod values;
 
 pub use container::{Container, Layers, Note, Store};

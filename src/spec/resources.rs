@@ -11,9 +11,12 @@ use serde_json::{Map, Value, json};
 /// Where its control group is.
 pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> String {
     // A relative path begins where groups were delegated to this user.
-    let parent = if host.is_privileged() { "/learnctr" } else { "learnctr" };
-    let parent = options.limits.cgroup_parent.as_deref().unwrap_or(parent);
-    format!("{}/{id}", parent.trim_end_matches('/'))
+    // No group above it is shared with other containers, so that none has to be kept for them.
+    let root = if host.is_privileged() { "/" } else { "" };
+    match &options.limits.cgroup_parent {
+        Some(parent) => format!("{}/{id}", parent.trim_end_matches('/')),
+        None => format!("{root}learnctr-{id}"),
+    }
 }
 
 /// `linux.resources`: what the options ask for.

@@ -165,12 +165,13 @@ fn version2(ground: &Ground, place: &Place, resources: &LinuxResources, moves: &
         if missing.is_empty() {
             continue;
         }
-        let sign = |sign: &str| missing.iter().map(|c| format!("{sign}{c}")).collect::<Vec<_>>().join(" ");
-        let file = At::Host(above.join("cgroup.subtree_control"));
+        let text = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
         let why = "a controller works in a group only if every group above has it enabled, on the way down";
-        let mut one = Move::host(Step::Write { path: file.clone(), text: sign("+") }, why);
+        let path = At::Host(above.join("cgroup.subtree_control"));
+        let mut one = Move::host(Step::Write { path, text }, why);
         if number == 0 {
-            one = one.undone_by(Step::Write { path: file, text: sign("-") });
+            let controllers = missing.iter().map(|name| (*name).to_owned()).collect();
+            one = one.undone_by(Step::DisableControllers { path: above.clone(), controllers });
         }
         // Where each group of the way is made just before, its controllers come after it.
         let at = moves.iter().position(|m| matches!(&m.step, Step::Mkdir { path, .. } if *path == above));

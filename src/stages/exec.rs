@@ -19,10 +19,7 @@ pub static STAGE: Stage = Stage {
 
 fn moves(ground: &Ground) -> Vec<Move> {
     let Some(process) = ground.container.spec.process() else { return Vec::new() };
-    let mut env = process.env().clone().unwrap_or_default();
-    if !env.iter().any(|variable| variable.starts_with("HOME=")) {
-        env.push(format!("HOME={}", if process.user().uid() == 0 { "/root" } else { "/" }));
-    }
+    let env = process.env().clone().unwrap_or_default();
     let command = Command { args: process.args().clone().unwrap_or_default(), env };
     let mut moves = Vec::new();
     if ground.container.init {
