@@ -63,7 +63,8 @@ fn number(id: &Id, text: &str, option: &str, file: &str) -> Result<u32, Error> {
             .find(|entry| entry.first() == Some(&name.as_str()))
             .and_then(|entry| entry.get(2)?.parse().ok())
             .ok_or_else(|| {
-                let known: Vec<&str> = entries(text).filter_map(|entry| entry.first().copied()).take(8).collect();
+                let known: Vec<&str> =
+                    entries(text).filter_map(|entry| entry.first().copied()).take(8).collect();
                 let expected = format!("a number, or a name in the container's {file}: {}", known.join(", "));
                 Error::new(option, format!("{name:?}"), expected)
             }),
