@@ -15,7 +15,11 @@ use std::process::ExitCode;
   learnctr doctor                 what is there, what is wanting, and what mends it
   learnctr doctor --calls         with every call that was tried
   learnctr doctor --json | jq -r '.checks[] | select(.answer == \"no\") | .id, .mend'
-  sudo learnctr doctor            the same for root")]
+  sudo learnctr doctor            the same for root
+
+Environment:
+  LEARNCTR_DATA    where images are kept: overlay is tried on that file system
+  COLUMNS          the table's width where standard output is no terminal")]
 pub struct Args {
     /// Print the report as one JSON object
     #[arg(long)]

@@ -38,6 +38,19 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// For tests: nothing is looked at or made.
+    #[cfg(test)]
+    pub fn made_up(host: &'a Host) -> Case<'a> {
+        Case {
+            host,
+            distribution: Distribution::default(),
+            privileged: false,
+            user_namespace: false,
+            outer_container: None,
+            scratch: Err(Errno::ENOENT),
+        }
+    }
+
     /// Try something with the privilege that the container's builder has: ours, or that of root in a user
     /// namespace of our own.
     pub fn try_inside(&self, attempt: impl FnOnce() -> Result<(), Errno>) -> Trial {

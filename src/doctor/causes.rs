@@ -223,3 +223,69 @@ pub fn outer(case: &Case, options: &str) -> Option<String> {
 fn other_data() -> Option<String> {
     Some("LEARNCTR_DATA=/dev/shm/learnctr learnctr step".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Host, IdMap, UserNamespace};
+
+    /// An ordinary user of a machine that is otherwise open.
+    fn host(sysctls: &[(&str, u64)]) -> Host {
+        let full = vec![IdMap { inside: 0, outside: 0, count: u32::MAX }];
+        Host {
+            uid: 1000,
+            gid: 1000,
+            release: (6, 8),
+            sysctls: sysctls.iter().map(|(name, value)| (String::from(*name), *value)).collect(),
+            user_namespace: UserNamespace {
+                initial: true,
+                uid_map: full.clone(),
+                gid_map: full,
+                ..Default::default()
+            },
+            ..Host::default()
+        }
+    }
+
+    fn causes(host: &Host, name: &str, args: &str, errno: Errno) -> Vec<(String, Option<String>)> {
+        let failed = Call { name: name.into(), args: args.into(), returned: Returned::Refused(errno) };
+        of(&Case::made_up(host), &failed).into_iter().map(|cause| (cause.text, cause.mend)).collect()
+    }
+
+    #[test]
+    fn ubuntu_s_restriction_is_named_with_its_sysctl() {
+        let host = host(&[("kernel.apparmor_restrict_unprivileged_userns", 1)]);
+        // The namespace is made, and what needs a capability in it is refused.
+        for (name, args) in [
+            ("unshare", "CLONE_NEWUSER"),
+            ("unshare", "CLONE_NEWNS"),
+            ("write", "3</proc/self/uid_map>, \"0 1000 1\", 8"),
+        ] {
+            let found = causes(&host, name, args, Errno::EPERM);
+            let mend = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+            assert!(
+                found.iter().any(|(text, m)| text.contains("AppArmor") && m.as_deref() == Some(mend)),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_is_not_one_of_nought() {
+        let zero = causes(&host(&[("user.max_pid_namespaces", 0)]), "unshare", "CLONE_NEWPID", ENOSPC);
+        assert_eq!(zero[0].1.as_deref(), Some("sudo sysctl -w user.max_pid_namespaces=15000"));
+        let full = causes(&host(&[("user.max_pid_namespaces", 7)]), "unshare", "CLONE_NEWPID", ENOSPC);
+        assert!(full[0].0.starts_with("there are 7") && full[0].1.is_none(), "{full:?}");
+    }
+
+    #[test]
+    fn an_unmapped_user_and_an_old_kernel() {
+        let mut host = host(&[]);
+        host.user_namespace.uid_map.clear();
+        let found = causes(&host, "unshare", "CLONE_NEWUSER", Errno::EPERM);
+        assert!(found.iter().any(|(text, _)| text.contains("not mapped")), "{found:?}");
+        host.release = (5, 4);
+        let found = causes(&host, "mount", "\"overlay\", \"merged\", \"overlay\", 0, …", Errno::EPERM);
+        assert!(found.iter().any(|(text, _)| text.contains("5.11")), "{found:?}");
+    }
+}
