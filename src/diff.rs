@@ -240,6 +240,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
         fn a_diff_applied_to_one_view_gives_the_other(a in any_view(), b in any_view()) {
             let text = serde_json::to_string(&values(&a, &b)).unwrap();

@@ -41,12 +41,13 @@ fn inside_is_another_world_than_outside() {
 #[test]
 fn a_user_namespace_is_seen_with_its_own_ids() {
     let _alone = alone();
-    let Some(subject) = unshared("user namespace") else { return };
+    let command = ["unshare", "-U", "--map-user=1234", "--map-group=1234", "sleep", "60"];
+    let Some(subject) = subject::subject("user namespace", &command) else { return };
     let view = taken(subject.pid);
     let map = view.outside.uid_map.value().unwrap();
     let inside = view.inside.as_ref().unwrap();
-    assert_eq!((map[0].inside, map[0].count), (0, 1));
-    assert_eq!(inside.ids.value().unwrap().uid.real, 0);
+    assert_eq!((map[0].inside, map[0].count), (1234, 1));
+    assert_eq!(inside.ids.value().unwrap().uid.real, 1234);
     assert_eq!(view.outside.ids.value().unwrap().uid.real, map[0].outside);
     assert_eq!(view.outside.setgroups.get(), Ok(&"deny".to_owned()));
 }
