@@ -22,6 +22,8 @@ pub enum Stdio3 {
     Inherit,
     /// Nothing to read; what it prints goes to the caller's standard error.
     Aside,
+    /// Nothing to read; what it prints goes there.
+    Into(OwnedFd),
 }
 
 /// Our own executable, where nothing inside the container can write to it: behind a read-only mount that
@@ -76,6 +78,12 @@ pub fn spawn(channel: &Channel, stdio: &Stdio3) -> Result<i32, Errno> {
         // SAFETY: the kernel has just made it.
         let copy = unsafe { OwnedFd::from_raw_fd(copy as i32) };
         command.stdin(Stdio::null()).stdout(Stdio::from(copy));
+    }
+    if let Stdio3::Into(fd) = stdio {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(fd.try_clone()?))
+            .stderr(Stdio::from(fd.try_clone()?));
     }
     let pid = call(
         "execve",
