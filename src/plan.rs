@@ -77,6 +77,13 @@ impl Plan {
         self.stages.iter().position(|planned| planned.stage.id == id)
     }
 
+    /// The same; one that is not in this plan is an error that says which are.
+    pub fn find(&self, id: &str) -> Result<usize, String> {
+        let here = || self.stages.iter().map(|planned| planned.stage.id).collect::<Vec<_>>().join(", ");
+        self.position(id)
+            .ok_or_else(|| format!("the stage {id} is not in this plan; its stages are: {}", here()))
+    }
+
     /// The plan as it is printed and recorded.
     pub fn printed(&self) -> Printed {
         Printed { container: self.id.clone(), stages: self.stages.iter().map(PrintedStage::from).collect() }

@@ -1,44 +1,297 @@
-//! `learnctr step`: build a container, pausing after each stage.
+//! `learnctr step`: build a container and stand still after each stage.
 
-use super::build::Build;
-use crate::engine::session::{Recording, Session};
+use super::build::{self, Build};
+use crate::engine::journal::sweep;
+use crate::engine::session::{Failure, Recording, Session};
 use crate::kernel::spawn::Stdio3;
-use crate::trace::Event;
+use crate::kernel::tty::{self, Heard, Signals};
+use crate::kernel::{ident, process};
+use crate::plan::Plan;
+use crate::prepare::{Prepared, Purpose};
+use crate::terminal::prompt::{Asked, Person};
+use crate::terminal::show::{Form, Show};
+use crate::terminal::{self, report, stage, width};
+use crate::trace::{Event, SCHEMA};
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Build a container, pausing after each stage
+///
+/// Each stage says what it asks, what is about to be called and why; then what was called and what the kernel says
+/// has changed. Then it waits for a key. Without a terminal, or with --auto, it runs through. Whatever
+/// happens, everything that was made is taken down at the end.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Exit status: 0 done, 1 a step was refused, 2 usage, 130 Ctrl-C, 129 and 143 SIGHUP and SIGTERM.
+
+Examples:
+  learnctr step                              a web server, stage by stage
+  learnctr step --from pivot-root            the first pause is there
+  learnctr step --until clone -- sh          no further than the namespaces
+  learnctr step --skip seccomp               what breaks without it?
+  learnctr step --auto --time                where does the time go?
+  learnctr step --json | jq -c .event        for programs
+  learnctr step --auto --trace web.jsonl     recorded, to be looked at later")]
 pub struct Args {
     #[command(flatten)]
     build: Build,
 
-    /// Write each event as one JSON line to standard output
+    /// Do not pause
+    #[arg(long, help_heading = "Stages")]
+    auto: bool,
+
+    /// Go no further than this stage, then take everything down
+    #[arg(long, value_name = "STAGE", help_heading = "Stages", value_parser = build::stage)]
+    until: Option<String>,
+
+    /// Pause for the first time after this stage
+    #[arg(long, value_name = "STAGE", help_heading = "Stages", value_parser = build::stage)]
+    from: Option<String>,
+
+    /// At the end, say where the time went, stage by stage
+    #[arg(long)]
+    time: bool,
+
+    /// Write each event as one JSON line to standard output, and nothing else; what the command prints goes
+    /// to standard error
     #[arg(long)]
     json: bool,
+
+    /// Write the same lines into a file
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+/// How a walk through the stages ended.
+enum End {
+    Done,
+    Back {
+        to: usize,
+    },
+    Signal(i32),
+    Failed(Failure),
+    /// Standard output or the trace cannot be written any more.
+    Broken,
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (prepared, plan) = args.build.plan(crate::prepare::Purpose::Run { terminal: false })?;
-    let mut tell = |event: Event| match (args.json, &event) {
-        (true, _) => println!("{}", serde_json::to_string(&event).unwrap_or_default()),
-        (false, Event::Entered { stage, .. }) => println!("== {}: {}", stage.stage, stage.question),
-        (false, Event::Stepped { planned, calls, outcome, micros, .. }) => {
-            println!("  {:?} {} -> {outcome:?} {micros} us", planned.side, planned.step);
-            for call in calls {
-                println!("      {call}");
+    let (prepared, plan) = args.build.plan(Purpose::Run { terminal: false })?;
+    let until = args.until.as_deref().map(|id| plan.find(id)).transpose()?;
+    let from = args.from.as_deref().map(|id| plan.find(id)).transpose()?.unwrap_or(0);
+    let interactive = tty::is_interactive() && !args.auto && !args.json;
+    let trace = args.trace.as_ref().map(|path| {
+        File::create(path)
+            .map_err(|error| format!("{}: {error}; the trace cannot be written", path.display()))
+    });
+    let form = if args.json { Form::Json } else { Form::Text };
+    let show = RefCell::new(Show::new(form, interactive, trace.transpose()?, from));
+    let signals = Signals::hold()?;
+    let person = if interactive { Some(Person::new(&signals)?) } else { None };
+    for leftover in sweep(&prepared.host.dirs.state) {
+        let told = match leftover.refused.first() {
+            None => "was left by a session that was killed; it is removed now".to_owned(),
+            Some((step, errno)) => format!("was left by a session that was killed; {step} = {errno}"),
+        };
+        anstream::eprintln!("learnctr: container {} {told}", leftover.id);
+    }
+    let mut walker =
+        Walker { plan: &plan, prepared: &prepared, until, show: &show, signals: &signals, person };
+    let end = walker.walks(from);
+    drop(walker);
+    if args.time {
+        show.borrow_mut().times();
+    }
+    let broken = show.borrow_mut().broken.take();
+    match (end, broken) {
+        (End::Signal(signal), _) => Ok(ExitCode::from((128 + signal) as u8)),
+        (_, Some(error)) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("what happened could not be written: {error}; everything was taken down").into())
+        }
+        // It was shown as the last event, with its causes.
+        (End::Failed(Failure::Refused { .. }), _) if form == Form::Text => Ok(ExitCode::FAILURE),
+        (End::Failed(failure), _) => Err(failure.into()),
+        (End::Done | End::Broken | End::Back { .. }, _) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Walks a plan, and again after going back.
+struct Walker<'a> {
+    plan: &'a Plan,
+    prepared: &'a Prepared,
+    until: Option<usize>,
+    show: &'a RefCell<Show>,
+    signals: &'a Signals,
+    person: Option<Person<'a>>,
+}
+
+impl Walker<'_> {
+    fn walks(&mut self, mut from: usize) -> End {
+        loop {
+            match self.walk(from) {
+                Ok(End::Back { to }) => from = to,
+                Ok(end) => return end,
+                Err(failure) => return End::Failed(failure),
+            }
+            self.show.borrow_mut().from = from;
+        }
+    }
+
+    /// One walk; whatever ends it, everything is taken down.
+    fn walk(&mut self, from: usize) -> Result<End, Failure> {
+        let show = self.show;
+        let mut tell = |event| show.borrow_mut().take(event);
+        let stdio = self.stdio()?;
+        let mut session = Session::new(self.plan, &self.prepared.host, Recording::Views, stdio, &mut tell)?;
+        show.borrow_mut().take(self.started());
+        let end = self.stages(&mut session, from);
+        let refused = session.finish();
+        if let Some(person) = &mut self.person {
+            person.drain(&mut show.borrow_mut());
+        }
+        let refused = refused.iter().map(|(step, errno)| format!("{step}: {errno}")).collect();
+        show.borrow_mut().take(Event::Ended { refused });
+        Ok(end)
+    }
+
+    /// At a prompt, what the container prints must not run into it.
+    fn stdio(&mut self) -> Result<Stdio3, Failure> {
+        let Some(person) = &mut self.person else { return Ok(Stdio3::Aside) };
+        let own = |errno| Failure::Own { what: "pipe2(O_CLOEXEC)".to_owned(), errno };
+        let (reader, writer) = std::io::pipe().map_err(|error| own(error.into()))?;
+        person.listen(reader).map_err(own)?;
+        Ok(Stdio3::Into(OwnedFd::from(writer)))
+    }
+
+    fn started(&self) -> Event {
+        Event::Started {
+            schema: SCHEMA,
+            learnctr: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: ident::uname().0,
+            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            plan: self.plan.printed(),
+        }
+    }
+
+    fn stages(&mut self, session: &mut Session, from: usize) -> End {
+        let plan = self.plan;
+        let mut pausing = self.person.is_some();
+        let mut said = false;
+        let mut number = 0;
+        while number < plan.stages.len() {
+            let played = session.play(number..number + 1);
+            if let Some(Heard::End(signal)) = self.signals.heard() {
+                return End::Signal(signal);
+            }
+            if self.show.borrow().broken.is_some() {
+                return End::Broken;
+            }
+            if let Err(failure) = played {
+                return End::Failed(failure);
+            }
+            let id = plan.stages.get(number).map_or("", |planned| planned.stage.id);
+            if id == "exec" && !pausing {
+                self.let_it_run(session);
+            }
+            self.exited(session, &mut said);
+            if self.until == Some(number) && !pausing {
+                return End::Done;
+            }
+            if pausing && number >= from {
+                match self.pause(session, number) {
+                    Asked::Key('n') => {}
+                    Asked::Key('c') => pausing = false,
+                    Asked::Key('b') => return End::Back { to: number.saturating_sub(1) },
+                    Asked::End(signal) => return End::Signal(signal),
+                    _ => return End::Done,
+                }
+                self.exited(session, &mut said);
+            }
+            if self.until == Some(number) {
+                return End::Done;
+            }
+            number += 1;
+            let over = session.is_running() && session.has_ended();
+            if over && number <= plan.position("stop").unwrap_or(0) {
+                // Nothing is there that could be frozen or stopped.
+                number = plan.position("remove").unwrap_or(plan.stages.len());
             }
         }
-        (false, Event::Left { diff, .. }) => {
-            println!("  {} changes", diff.as_ref().map_or(0, |d| d.changes.len()))
+        End::Done
+    }
+
+    /// A command that ends at once is given the time to do so.
+    fn let_it_run(&self, session: &mut Session) {
+        const MOMENT: i32 = 100;
+        if let Some(fd) = session.pid().and_then(|pid| process::pidfd(pid).ok()) {
+            let _ = process::poll(&[fd.as_raw_fd(), self.signals.raw()], MOMENT);
         }
-        (false, other) => println!("{other:?}"),
-    };
-    let mut session = Session::new(&plan, &prepared.host, Recording::Views, Stdio3::Aside, &mut tell)?;
-    for number in 0..plan.stages.len() {
-        session.play(number..number + 1)?;
     }
-    for (step, errno) in session.finish() {
-        println!("not undone: {step}: {errno}");
+
+    fn exited(&mut self, session: &mut Session, said: &mut bool) {
+        if let Some(person) = &mut self.person {
+            person.drain(&mut self.show.borrow_mut());
+        }
+        if session.is_running() && !*said {
+            if let Some(status) = session.status() {
+                *said = true;
+                self.show.borrow_mut().take(Event::Exited { status });
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+
+    /// Stand still until a key says how it goes on.
+    fn pause(&mut self, session: &mut Session, number: usize) -> Asked {
+        let (plan, show) = (self.plan, self.show);
+        let Some(planned) = plan.stages.get(number) else { return Asked::Key('n') };
+        show.borrow_mut().take(Event::Paused { stage: planned.stage.id.to_owned() });
+        let last = self.until == Some(number);
+        let next = match plan.stages.get(number + 1).filter(|_| !last) {
+            Some(next) => format!("next: {}, {}", next.stage.id, next.stage.question),
+            None => "next: everything is taken down".to_owned(),
+        };
+        let Some(person) = &mut self.person else { return Asked::Key('n') };
+        loop {
+            let asked = person.ask(&next, show);
+            if show.borrow().broken.is_some() {
+                return Asked::Key('q');
+            }
+            let Asked::Key(key) = asked else {
+                if asked == Asked::Redraw {
+                    show.borrow_mut().again();
+                    continue;
+                }
+                return asked;
+            };
+            let text = match key {
+                'n' | 'c' | 'q' => return asked,
+                'b' if number > 0 => return asked,
+                'b' => "\n There is no stage before this one.\n".to_owned(),
+                'r' => {
+                    show.borrow_mut().again();
+                    continue;
+                }
+                'a' => {
+                    let show = show.borrow();
+                    show.last.as_ref().map_or(String::new(), |last| stage::all(&last.steps, width()))
+                }
+                'd' => {
+                    let show = show.borrow();
+                    let diff = show.last.as_ref().and_then(|last| last.diff.as_ref());
+                    diff.map_or(String::new(), |diff| terminal::diff::render(diff, width()))
+                }
+                'v' => session.view().map_or(String::new(), |view| terminal::view::render(view, width())),
+                'h' => report::why(planned.stage, width()),
+                '?' => report::help(width()),
+                _ => continue,
+            };
+            let text = if text.is_empty() { " There is nothing to show.\n".to_owned() } else { text };
+            if let Some(end) = person.page(&text, show) {
+                return end;
+            }
+        }
+    }
 }

@@ -132,7 +132,7 @@ fn row_lines(row: &Row, indent: usize, width: usize) -> Vec<Line> {
     lines
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }

@@ -1,0 +1,183 @@
+//! What does the person want next? A line of keys below each stage; what the container prints meanwhile goes above
+//! it, and a signal is heard there as well.
+//!
+//! Next: `crate::cli::step`, which does what was asked for.
+
+use super::palette::{BOLD, CONTAINER, DIM};
+use super::report::KEYS;
+use super::show::Show;
+use super::text::{Line, clean};
+use crate::kernel::tty::{self, Heard, Keys, Signals};
+use crate::kernel::{Errno, process};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Child, Command, Stdio};
+
+/// What ends the waiting for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Key(char),
+    /// A signal that ends us, or the terminal has gone: SIGHUP.
+    End(i32),
+    Redraw,
+}
+
+/// The person at the terminal, and the container's output, which must not run into the prompt.
+pub struct Person<'a> {
+    keys: Keys,
+    signals: &'a Signals,
+    output: Option<std::io::PipeReader>,
+    /// An unfinished line of the container's.
+    line: Vec<u8>,
+    typed: VecDeque<u8>,
+}
+
+/// A line without an end is cut here.
+const LONGEST: usize = 4096;
+
+impl<'a> Person<'a> {
+    pub fn new(signals: &'a Signals) -> Result<Person<'a>, Errno> {
+        Ok(Person { keys: Keys::take()?, signals, output: None, line: Vec::new(), typed: VecDeque::new() })
+    }
+
+    /// From now on this is what the container prints.
+    pub fn listen(&mut self, output: std::io::PipeReader) -> Result<(), Errno> {
+        tty::nonblocking(output.as_fd())?;
+        (self.output, self.line) = (Some(output), Vec::new());
+        Ok(())
+    }
+
+    /// Wait for a key at a prompt.
+    pub fn ask(&mut self, next: &str, show: &RefCell<Show>) -> Asked {
+        self.drain(&mut show.borrow_mut());
+        let prompt = prompt(next, super::width());
+        show.borrow_mut().say(&prompt);
+        let asked = loop {
+            if let Some(asked) = self.take_typed() {
+                break asked;
+            }
+            match self.signals.heard() {
+                Some(Heard::End(signal)) => break Asked::End(signal),
+                Some(Heard::Redraw) => {
+                    let _ = self.keys.again();
+                    break Asked::Redraw;
+                }
+                None => {}
+            }
+            let output = self.output.as_ref().map_or(-1, |output| output.as_raw_fd());
+            let ready = process::poll(&[0, self.signals.raw(), output], -1).unwrap_or_default();
+            if ready.get(2) == Some(&true) {
+                show.borrow_mut().say("\r\x1b[A\x1b[J");
+                self.drain(&mut show.borrow_mut());
+                show.borrow_mut().say(&prompt);
+            }
+            if ready.first() == Some(&true) {
+                match tty::read_keys() {
+                    Ok(bytes) if !bytes.is_empty() => self.typed.extend(bytes),
+                    Err(Errno::EINTR) => {}
+                    _ => break Asked::End(crate::kernel::libc_flags::SIGHUP),
+                }
+            }
+        };
+        show.borrow_mut().say("\r\x1b[A\x1b[J");
+        asked
+    }
+
+    fn take_typed(&mut self) -> Option<Asked> {
+        match self.typed.pop_front()? {
+            // The beginning of an arrow key or the like: none of it was meant.
+            0x1b => {
+                self.typed.clear();
+                None
+            }
+            b'\n' | b'\r' | b' ' => Some(Asked::Key('n')),
+            byte => Some(Asked::Key(char::from(byte))),
+        }
+    }
+
+    /// Show what the container has printed by now, a line at a time.
+    pub fn drain(&mut self, show: &mut Show) {
+        let Some(output) = &mut self.output else { return };
+        let mut room = [0u8; 4096];
+        loop {
+            match output.read(&mut room) {
+                Ok(0) => {
+                    self.output = None;
+                    break;
+                }
+                Ok(count) => self.line.extend_from_slice(room.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        while let Some(end) = self
+            .line
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .or((self.line.len() > LONGEST || (self.output.is_none() && !self.line.is_empty()))
+                .then(|| self.line.len().min(LONGEST)))
+        {
+            let line: Vec<u8> = self.line.drain(..(end + 1).min(self.line.len())).collect();
+            let text = clean(String::from_utf8_lossy(&line).trim_end());
+            show.say(&format!("{CONTAINER} container │{CONTAINER:#} {text}\n"));
+        }
+    }
+
+    /// A long text in the person's pager, a short one as it is.
+    pub fn page(&mut self, text: &str, show: &RefCell<Show>) -> Option<Asked> {
+        let long = text.lines().count() + 3 > tty::rows();
+        if !long || self.in_pager(text, show).is_none() {
+            show.borrow_mut().say(text);
+        }
+        match self.signals.heard() {
+            // Ctrl-C was meant for the pager.
+            Some(Heard::End(signal)) if !(long && signal == crate::kernel::libc_flags::SIGINT) => {
+                Some(Asked::End(signal))
+            }
+            _ => None,
+        }
+    }
+
+    fn in_pager(&mut self, text: &str, show: &RefCell<Show>) -> Option<()> {
+        let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+        let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
+        let asked = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
+        let pager = asked.unwrap_or_else(|| "less".to_owned());
+        let mut words = pager.split_whitespace();
+        let mut command = Command::new(words.next()?);
+        command.args(words).stdin(Stdio::piped());
+        // Without -R less shows styles as ESC; others do not know the variable.
+        command.env("LESS", "-R");
+        self.keys.release();
+        let shown = tty::unblocked(&mut command).spawn().ok().map(|mut child| {
+            if let Some(mut input) = child.stdin.take() {
+                let _ = input.write_all(text.as_bytes());
+            }
+            self.wait(&mut child, show);
+        });
+        let _ = self.keys.again();
+        shown
+    }
+
+    /// Wait for a program that has the terminal; a signal that ends us ends it too.
+    fn wait(&mut self, child: &mut Child, show: &RefCell<Show>) {
+        let _ = show;
+        let _ = child.wait();
+    }
+}
+
+/// What is next, and the keys, as many as there is room for.
+fn prompt(next: &str, width: usize) -> String {
+    let mut line = Line::default();
+    line.push(DIM, &clean(&format!(" {next}")).chars().take(width.saturating_sub(1)).collect::<String>());
+    let mut keys = Line::default();
+    for (key, name, _) in KEYS {
+        if keys.columns + key.len() + name.len() + 3 < width {
+            keys.push(BOLD, &format!(" {key}"));
+            keys.push(DIM, &format!(":{name}"));
+        }
+    }
+    format!("{}\n{} ", line.styled, keys.styled)
+}
