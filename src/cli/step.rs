@@ -235,11 +235,12 @@ impl Walker<'_> {
         if let Some(person) = &mut self.person {
             person.drain(&mut self.show.borrow_mut());
         }
-        if session.is_running() && !*said {
-            if let Some(status) = session.status() {
-                *said = true;
-                self.show.borrow_mut().take(Event::Exited { status });
-            }
+        if session.is_running()
+            && !*said
+            && let Some(status) = session.status()
+        {
+            *said = true;
+            self.show.borrow_mut().take(Event::Exited { status });
         }
     }
 
