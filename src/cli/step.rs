@@ -3,9 +3,9 @@
 use super::build::{self, Build};
 use crate::engine::journal::sweep;
 use crate::engine::session::{Failure, Recording, Session};
+use crate::kernel::ident;
 use crate::kernel::spawn::Stdio3;
 use crate::kernel::tty::{self, Heard, Signals};
-use crate::kernel::{ident, process};
 use crate::plan::Plan;
 use crate::prepare::{Prepared, Purpose};
 use crate::terminal::prompt::{Asked, Person};
@@ -14,7 +14,7 @@ use crate::terminal::{self, report, stage, width};
 use crate::trace::{Event, SCHEMA};
 use std::cell::RefCell;
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -192,10 +192,6 @@ impl Walker<'_> {
             if let Err(failure) = played {
                 return End::Failed(failure);
             }
-            let id = plan.stages.get(number).map_or("", |planned| planned.stage.id);
-            if id == "exec" && !pausing {
-                self.let_it_run(session);
-            }
             self.exited(session, &mut said);
             if self.until == Some(number) && !pausing {
                 return End::Done;
@@ -221,14 +217,6 @@ impl Walker<'_> {
             }
         }
         End::Done
-    }
-
-    /// A command that ends at once is given the time to do so.
-    fn let_it_run(&self, session: &mut Session) {
-        const MOMENT: i32 = 100;
-        if let Some(fd) = session.pid().and_then(|pid| process::pidfd(pid).ok()) {
-            let _ = process::poll(&[fd.as_raw_fd(), self.signals.raw()], MOMENT);
-        }
     }
 
     fn exited(&mut self, session: &mut Session, said: &mut bool) {

@@ -64,16 +64,15 @@ fn told<'a>(group: &[&'a PrintedMove]) -> Option<Group<'a>> {
 /// The part of each text in which they differ, cut where a word of strace's grammar begins and ends.
 fn differing<'a>(texts: &[&'a str]) -> Vec<&'a str> {
     let Some((first, rest)) = texts.split_first() else { return Vec::new() };
+    let ends = |at: usize| first.get(..at).is_some_and(|head| head.ends_with(BOUNDARIES));
     let same = |other: &str| first.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
     let head = rest.iter().map(|other| same(other)).min().unwrap_or(0);
-    let head = first.get(..head).map_or(0, |head| head.rfind(BOUNDARIES).map_or(0, |at| at + 1));
+    let head = (0..=head).rev().find(|at| ends(*at)).unwrap_or(0);
+    let begins = |at: usize| first.get(at..).is_some_and(|tail| tail.starts_with(BOUNDARIES));
     let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(0).saturating_sub(head);
     let same = |other: &str| first.bytes().rev().zip(other.bytes().rev()).take_while(|(a, b)| a == b).count();
     let tail = rest.iter().map(|other| same(other)).min().unwrap_or(0).min(shortest);
-    let tail = first
-        .get(first.len() - tail..)
-        .and_then(|tail| tail.find(BOUNDARIES).map(|at| tail.len() - at))
-        .unwrap_or(0);
+    let tail = (0..=tail).rev().find(|tail| begins(first.len() - tail)).unwrap_or(0);
     texts.iter().map(|text| text.get(head..text.len() - tail).unwrap_or(text)).collect()
 }
 
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn no_text_is_cut_in_a_letter() {
-        assert_eq!(differing(&["w(\"ä\")", "w(\"ö\")"]), ["ä", "ö"]);
+        assert_eq!(differing(&["w(\"/ä\")", "w(\"/ö\")"]), ["ä", "ö"]);
         assert_eq!(differing(&["same(1)", "same(1)"]), ["", ""]);
         assert_eq!(differing(&[]), Vec::<&str>::new());
         assert_eq!(differing(&["a", ""]), ["a", ""]);
