@@ -41,6 +41,7 @@ case $manager in
 esac
 
 absent=$(missing "$@")
+absent=${absent% }
 [ -n "$absent" ] || exit 0
 
 give_up() {
@@ -49,7 +50,7 @@ give_up() {
 }
 
 if [ -z "$manager" ]; then
-    echo "missing: $absent(no package manager known here; please get them yourself)" >&2
+    echo "missing: $absent (no package manager known here; please get them yourself)" >&2
     give_up
 fi
 
@@ -62,8 +63,9 @@ for tool in $absent; do
         *) packages="$packages $found" ;;
     esac
 done
-packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
 [ -n "$packages" ] || give_up
+packages=$(printf '%s\n' $packages | sort -u | tr '\n' ' ')
+packages=${packages% }
 
 if [ "$(id -u)" = 0 ]; then
     as=
@@ -75,13 +77,16 @@ else
     give_up
 fi
 
-echo "getting what is missing here ($absent): $as $get $packages" >&2
+echo "getting what is missing here ($absent): ${as:+$as }$get $packages" >&2
 if [ "$manager" = apt-get ]; then
     export DEBIAN_FRONTEND=noninteractive
     # A fresh machine or container has no lists yet, and old lists name packages that are gone.
     $as apt-get update -qq >&2 || true
 fi
-$as $get $packages </dev/null >&2 || echo "need.sh: $manager failed" >&2
+# A package that this release does not have must not keep the others away.
+$as $get $packages </dev/null >&2 || for package in $packages; do
+    $as $get "$package" </dev/null >&2 || echo "need.sh: $manager could not get $package" >&2
+done
 
 absent=$(missing "$@")
 [ -z "$absent" ] || { echo "still missing: $absent" >&2; give_up; }

@@ -116,7 +116,7 @@ vm() {
         return
     fi
     build/need.sh qemu-system-x86_64 cpio xz mke2fs objcopy strace || true
-    build/vm.sh run --timeout 900 -- build/test.sh --built root user >"$log" 2>&1 || status=$?
+    build/vm.sh run --timeout 1500 -- build/test.sh --built root user >"$log" 2>&1 || status=$?
     sed -E 's/^(root|user) /vm:\1 /; /^[0-9]+ passed, /d' "$log"
     read -r -a sum < <(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -1 | tr -dc '0-9 \n')
     # No sum, or a bad end without a failure: the machine itself failed.
