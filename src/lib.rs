@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod decode;
 pub mod diff;
 pub mod doctor;
 pub mod engine;

@@ -108,6 +108,8 @@ fn v1(lines: &[(&str, String)], kind: Kind, major: u32, minor: u32, access: u8) 
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_program_means_the_rules(given in proptest::collection::vec(rule(), 0..8)) {
         let rules = devices::rules(&given).unwrap();

@@ -6,8 +6,12 @@ use learnctr::kernel::bpf::{self, Action, Data};
 use learnctr::kernel::ptrace;
 use learnctr::kernel::seccomp;
 use learnctr::spec::seccomp::docker_default;
-use oci_spec::runtime::{Arch, Capability, LinuxSeccomp};
-use serde_json::Value;
+use oci_spec::runtime::{
+    Arch, Capability, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::Instant;
@@ -224,4 +228,264 @@ fn explored_agrees_with_evaluated() {
             other => panic!("{nr}: {other:?}"),
         }
     }
+}
+
+/// What the OCI means by the rules: all conditions of a rule hold, or one where an argument is named twice.
+fn meant(profile: &LinuxSeccomp, name: &str, args: [u64; 6]) -> Vec<String> {
+    let action = |action: LinuxSeccompAction, errno: Option<u32>| match action {
+        LinuxSeccompAction::ScmpActAllow => "allow".to_owned(),
+        _ => format!("errno:{}", errno.unwrap_or(1)),
+    };
+    let default = action(profile.default_action(), profile.default_errno_ret());
+    let holds = |arg: &LinuxSeccompArg| {
+        let (is, k) = (args[arg.index()], arg.value());
+        match arg.op() {
+            LinuxSeccompOperator::ScmpCmpNe => is != k,
+            LinuxSeccompOperator::ScmpCmpLt => is < k,
+            LinuxSeccompOperator::ScmpCmpLe => is <= k,
+            LinuxSeccompOperator::ScmpCmpEq => is == k,
+            LinuxSeccompOperator::ScmpCmpGe => is >= k,
+            LinuxSeccompOperator::ScmpCmpGt => is > k,
+            LinuxSeccompOperator::ScmpCmpMaskedEq => is & k == arg.value_two().unwrap_or(0),
+        }
+    };
+    let matching = profile.syscalls().iter().flatten().filter(|rule| {
+        rule.names().iter().any(|its| its == name)
+            && rule.args().iter().flatten().all(holds)
+            && action(rule.action(), rule.errno_ret()) != default
+    });
+    let actions: Vec<String> = matching.map(|rule| action(rule.action(), rule.errno_ret())).collect();
+    if actions.is_empty() { vec![default] } else { actions }
+}
+
+fn profile() -> impl Strategy<Value = LinuxSeccomp> {
+    let names = proptest::sample::subsequence(
+        vec!["read", "socket", "clone", "personality", "bpf", "futex_waitv"],
+        1..4,
+    );
+    let op = proptest::sample::select(vec!["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"]);
+    let value = || prop_oneof![0u64..4, Just(0x1_0000_0000), Just(0x7e02_0000), Just(u64::MAX)];
+    let arg = (op, value(), value()).prop_map(|(op, value, two)| (format!("SCMP_CMP_{op}"), value, two));
+    let args = proptest::collection::vec(arg, 0..3);
+    let rule = (names, args).prop_map(|(names, args)| {
+        let args: Vec<Value> = (args.into_iter().enumerate())
+            // What the mask hides cannot be equal to anything.
+            .map(|(index, (op, value, two))| json!({"index": index, "value": value, "valueTwo": two & value, "op": op}))
+            .collect();
+        json!({"names": names, "action": "SCMP_ACT_ALLOW", "args": args})
+    });
+    proptest::collection::vec(rule, 0..5).prop_map(|rules| {
+        serde_json::from_value(json!({
+            "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 13, "syscalls": rules,
+            "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+        }))
+        .unwrap()
+    })
+}
+
+fn any_insn() -> impl Strategy<Value = bpf::Insn> {
+    // Mostly opcodes that exist, so that programs get somewhere.
+    let code = prop_oneof![
+        8 => proptest::sample::select(vec![
+            0x20u16, 0x00, 0x60, 0x80, 0x01, 0x61, 0x81, 0x02, 0x03, 0x04, 0x0c, 0x14, 0x24, 0x34, 0x3c, 0x44, 0x54, 0x64,
+            0x6c, 0x74, 0x84, 0xa4, 0x05, 0x15, 0x1d, 0x25, 0x35, 0x45, 0x06, 0x16, 0x07, 0x87,
+        ]),
+        1 => any::<u16>(),
+    ];
+    let k = prop_oneof![0u32..64, Just(0x7fff_0000), any::<u32>()];
+    let jump = || prop_oneof![0u8..4, any::<u8>()];
+    (code, jump(), jump(), k).prop_map(|(code, jt, jf, k)| bpf::Insn { code, jt, jf, k })
+}
+
+proptest! {
+    // Each case generates a filter and asks it thousands of times.
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn compiled_means_the_profile(profile in profile()) {
+        // Where libseccomp is known to be wrong, it was noticed.
+        let program = match seccomp::compile(&profile) {
+            Err(error) if error.to_string().contains("makes a wrong filter") => return Ok(()),
+            outcome => outcome.unwrap(),
+        };
+        let numbers: Vec<(u32, String)> = (0..450)
+            .filter_map(|nr| Some((nr, seccomp::syscall_name(Arch::ScmpArchX86_64, nr)?)))
+            .filter(|(_, name)| ["read", "socket", "clone", "personality", "bpf", "futex_waitv", "write"].contains(&name.as_str()))
+            .collect();
+        let newest = (numbers.iter())
+            .filter(|(_, name)| profile.syscalls().iter().flatten().any(|rule| rule.names().contains(name)))
+            .map(|(nr, _)| *nr)
+            .max();
+        for (nr, name) in &numbers {
+            for a in [0, 1, 3, 0x1_0000_0000, 0x1_0000_0001, 0x7e02_0000, 0x1000_0000, u64::MAX] {
+                for b in [0, 2, 0x1_0000_0003, u64::MAX] {
+                    let args = [a, b, 0, 0, 0, 0];
+                    let is = decision(std::slice::from_ref(&program.filter), *nr, args);
+                    match newest {
+                        Some(newest) if *nr > newest => prop_assert_eq!(&is, "errno:38"),
+                        _ => prop_assert!(meant(&profile, name, args).contains(&is), "{} {:?}: {}", name, args, is),
+                    }
+                }
+            }
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_program_is_answered(filter in proptest::collection::vec(any_insn(), 0..24), nr: u32, args: [u64; 6]) {
+        let data = Data { nr, arch: X86_64, instruction_pointer: args[0], args };
+        let ran = bpf::run(&filter, &data);
+        if bpf::check(&filter).is_ok() {
+            prop_assert!(ran.is_some(), "what the kernel takes ends with an answer");
+        }
+        match (explore(std::slice::from_ref(&filter), X86_64, nr), bpf::decide(&[&filter], &data)) {
+            (Verdict::Always(action), Some(decided)) => prop_assert_eq!(action, decided),
+            (Verdict::Depends { actions, .. }, Some(decided)) => {
+                prop_assert!(actions.iter().any(|(action, _)| *action == decided), "{:?}", actions);
+            }
+            _ => {}
+        }
+        prop_assert_eq!(bpf::from_bytes(&bpf::to_bytes(&filter)), Some(filter));
+    }
+
+    #[test]
+    fn any_bytes_are_answered(bytes: Vec<u8>, nr: u32) {
+        if let Some(filter) = bpf::from_bytes(&bytes) {
+            let _ = bpf::check(&filter);
+            let _ = (bpf::decide(&[&filter], &Data { nr, ..Data::default() }), explore(&[&filter], X86_64, nr));
+        }
+    }
+}
+
+#[test]
+fn the_kernel_checks_alike() {
+    use proptest::strategy::ValueTree;
+    if let Some(reason) = may_not() {
+        return println!("skipped: {reason}");
+    }
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut taken, mut refused) = (0, 0);
+    for _ in 0..400 {
+        let mut filter = proptest::collection::vec(any_insn(), 0..4).new_tree(&mut runner).unwrap().current();
+        // Ends with ALLOW, so that what is taken also runs.
+        filter.retain(|insn| insn.code & 7 != 6);
+        filter.push(bpf::Insn { code: 6, jt: 0, jf: 0, k: 0x7fff_0000 });
+        let ours = bpf::check(&filter);
+        let theirs = Under::filters(vec![filter.clone()]).map(drop);
+        // An unknown divisor may be 0 at run time and kill the child before exec, which is no refusal.
+        let theirs_takes = theirs.as_ref().map_or_else(|error| error.raw_os_error() != Some(22), |()| true);
+        assert_eq!(ours.is_ok(), theirs_takes, "{filter:x?}: {ours:?} {theirs:?}");
+        if ours.is_ok() { taken += 1 } else { refused += 1 }
+    }
+    println!("{taken} taken, {refused} refused");
+    assert!(taken > 20 && refused > 20);
+}
+
+#[test]
+fn kept_filters_are_doubted() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("cache");
+    let ask = || {
+        let start = Instant::now();
+        let program = seccomp::default_cached(&DOCKER_CAPS, (6, 18), Arch::ScmpArchX86_64, &dir).unwrap();
+        (program, start.elapsed())
+    };
+    let (made, first) = ask();
+    let (kept, second) = ask();
+    let (again, third) = ask();
+    println!("made in {first:?}, then {second:?}, {third:?}");
+    assert_eq!((&made, &made), (&kept, &again));
+    let profile = docker_default(&DOCKER_CAPS, (6, 18), Arch::ScmpArchX86_64).unwrap();
+    assert_eq!(seccomp::compile_cached(&profile, &dir).unwrap(), made);
+    let start = Instant::now();
+    assert_eq!(seccomp::compile_cached(&profile, &dir).unwrap(), made);
+    println!("by the whole profile {:?}", start.elapsed());
+
+    let files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "no half-written file is left");
+    for path in &files {
+        let whole = std::fs::read(path).unwrap();
+        let doubtful: [(&str, Vec<u8>, u32); 5] = [
+            ("cut off", whole[..whole.len() - 3].to_vec(), 0o600),
+            ("ends without a return", whole[..whole.len() - 8].to_vec(), 0o600),
+            ("another magic", [b"L", &whole[1..]].concat(), 0o600),
+            ("empty", Vec::new(), 0o600),
+            // Allow everything, put there by another.
+            (
+                "writable by others",
+                [
+                    &whole[..whole.len() - 8],
+                    &bpf::to_bytes(&[bpf::Insn { code: 6, jt: 0, jf: 0, k: 0x7fff_0000 }]),
+                ]
+                .concat(),
+                0o666,
+            ),
+        ];
+        for (what, bytes, mode) in doubtful {
+            std::fs::write(path, bytes).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(ask().0 == made, "{what}");
+            assert!(seccomp::compile_cached(&profile, &dir).unwrap() == made, "{what}");
+            let about = std::fs::metadata(path).unwrap();
+            assert_eq!(
+                (std::fs::read(path).unwrap() == whole, about.mode() & 0o777),
+                (true, 0o600),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn profiles_from_files() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("profile.json");
+    let asked =
+        learnctr::spec::seccomp::For { caps: &DOCKER_CAPS, kernel: (6, 18), arch: Arch::ScmpArchX86_64 };
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        learnctr::spec::seccomp::load_file(&path, asked)
+    };
+    let docker = docker_default(&DOCKER_CAPS, (6, 18), Arch::ScmpArchX86_64).unwrap();
+    assert_eq!(load(learnctr::spec::seccomp::DOCKER_PROFILE).unwrap(), docker);
+    assert_eq!(
+        load(&serde_json::to_string(&docker).unwrap()).unwrap(),
+        docker,
+        "an OCI profile is taken as it is"
+    );
+    let old = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"mount","action":"SCMP_ACT_ERRNO","args":null}]}"#;
+    assert_eq!(seccomp::compile(&load(old).unwrap()).unwrap().unknown, [""; 0]);
+    let unknown = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["no_such_call"],"action":"SCMP_ACT_KILL"}]}"#;
+    assert_eq!(seccomp::compile(&load(unknown).unwrap()).unwrap().unknown, ["no_such_call"]);
+    let says = |text: &str| load(text).unwrap_err().to_string();
+    assert!(says("{").contains("is not a seccomp profile"));
+    assert!(says(r#"{"defaultAction":"SCMP_ACT_BOGUS"}"#).contains("SCMP_ACT_BOGUS"));
+    let notify =
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mount"],"action":"SCMP_ACT_NOTIFY"}]}"#;
+    assert!(
+        seccomp::compile(&load(notify).unwrap()).unwrap_err().to_string().contains("nobody would answer")
+    );
+    let beyond = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mount"],"action":"SCMP_ACT_ERRNO","args":[{"index":6,"value":0,"op":"SCMP_CMP_EQ"}]}]}"#;
+    assert!(seccomp::compile(&load(beyond).unwrap()).is_err());
+    let flags = r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_SPEC_ALLOW"]}"#;
+    assert_eq!(seccomp::compile(&load(flags).unwrap()).unwrap().flags, 6);
+}
+
+#[test]
+fn a_wrong_filter_is_noticed() {
+    let wrong: LinuxSeccomp = serde_json::from_str(
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[
+            {"names":["bpf"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":3,"op":"SCMP_CMP_LE"}]},
+            {"names":["bpf"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":2114060288,"op":"SCMP_CMP_NE"},{"index":1,"value":4294967296,"op":"SCMP_CMP_LT"}]},
+            {"names":["bpf"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":3,"op":"SCMP_CMP_NE"}]}]}"#,
+    )
+    .unwrap();
+    let Err(error) = seccomp::compile(&wrong) else {
+        return println!("skipped: libseccomp {} makes a right filter of it", seccomp::library_version());
+    };
+    assert!(error.to_string().contains("makes a wrong filter of the rules for bpf"), "{error}");
 }

@@ -21,6 +21,7 @@ pub mod join;
 pub mod lock;
 pub mod net;
 mod netread;
+pub mod nsfs;
 pub mod parts;
 pub mod process;
 pub mod ptrace;

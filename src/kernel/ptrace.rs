@@ -183,7 +183,7 @@ fn cause(request: &str, pid: i32, errno: Errno) -> String {
                 return format!("process {tracer} traces it already (TracerPid), and there can be one only");
             }
             if pid == std::process::id() as i32 {
-                return "no process can trace itself".into();
+                return "no process can trace itself; ask about it from another".into();
             }
             if its("State:").starts_with('Z') {
                 return "it has ended and only waits to be reaped (State: Z)".into();

@@ -18,6 +18,7 @@ use std::io::{Read, Seek};
 
 pub mod cache;
 mod enosys;
+mod verify;
 
 pub use cache::{compile_cached, default_cached};
 
@@ -109,6 +110,9 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Program, Error> {
     bpf::check(&filter).map_err(|_| {
         Error::Profile(format!("{} instructions; the kernel takes {}", filter.len(), bpf::MAX_LEN))
     })?;
+    if let Some(audit) = enosys::audit_arch(ScmpArch::native()) {
+        verify::verify(profile, &filter, audit)?;
+    }
     Ok(Program { filter, flags: flags(profile), unknown })
 }
 

@@ -73,10 +73,10 @@ pub fn explore<F: AsRef<[Insn]>>(filters: &[F], arch: u32, nr: u32) -> Verdict {
         }
         paths = next;
     }
-    verdict(&paths)
+    verdict(&paths, arch)
 }
 
-fn verdict(paths: &[Path]) -> Verdict {
+fn verdict(paths: &[Path], arch: u32) -> Verdict {
     let mut actions: Vec<Action> = paths.iter().map(|path| Action::from_return(path.value)).collect();
     actions.sort();
     actions.dedup();
@@ -85,7 +85,7 @@ fn verdict(paths: &[Path]) -> Verdict {
     }
     let args = paths.iter().fold(0, |all, path| all | path.args);
     let args = (0..7).filter(|bit| args & (1 << bit) != 0).collect();
-    let actions = actions.into_iter().map(|action| (action, when(paths, action))).collect();
+    let actions = actions.into_iter().map(|action| (action, when(paths, action, arch))).collect();
     Verdict::Depends { args, actions }
 }
 
@@ -246,7 +246,9 @@ fn implied(facts: &[Fact], offset: u32, mask: u32, op: u16, k: u32) -> Option<bo
 }
 
 /// When an action is taken, for the simple cases that profiles have: one argument, in ranges or masked.
-fn when(paths: &[Path], action: Action) -> Option<String> {
+fn when(paths: &[Path], action: Action, arch: u32) -> Option<String> {
+    // __AUDIT_ARCH_64BIT: arguments of the others have no high half.
+    let wide = arch & 0x8000_0000 != 0;
     let taken: Vec<&Path> = paths.iter().filter(|path| Action::from_return(path.value) == action).collect();
     let (mut ranges, mut masked, mut of) = (Vec::new(), Vec::new(), None);
     for path in taken {
@@ -255,9 +257,9 @@ fn when(paths: &[Path], action: Action) -> Option<String> {
             return None;
         }
         let words = halves(arg);
-        let (high_low, high_high, _) = range(&path.facts, words.1, u32::MAX);
+        let high = if wide { range(&path.facts, words.1, u32::MAX) } else { (0, 0, Vec::new()) };
         let of_low: Vec<&Fact> = path.facts.iter().filter(|fact| fact.offset == words.0).collect();
-        if of_low.iter().all(|fact| fact.mask == u32::MAX) && (high_low, high_high) == (0, 0) {
+        if of_low.iter().all(|fact| fact.mask == u32::MAX) && (high.0, high.1) == (0, 0) {
             let (low, high, without) = range(&path.facts, words.0, u32::MAX);
             ranges.extend(minus(low, high, without));
         } else if let [only] = *of_low
@@ -268,7 +270,7 @@ fn when(paths: &[Path], action: Action) -> Option<String> {
                 .iter()
                 .all(|fact| fact.offset == words.0 || (fact.mask == 0 || fact.holds && fact.k == 0))
         {
-            masked.push(format!("(arg{arg} & {:#x}) == {:#x}", only.mask, only.k));
+            masked.push(format!("(arg{arg} & {:#x}) == {}", only.mask, number(only.k)));
         } else {
             return None;
         }
@@ -303,6 +305,11 @@ fn minus(low: u32, high: u32, mut without: Vec<u32>) -> Vec<(u32, u32)> {
     ranges
 }
 
+/// Small numbers are counted, large ones are bits.
+fn number(n: u32) -> String {
+    if n < 4096 { n.to_string() } else { format!("{n:#x}") }
+}
+
 /// Ranges that touch are one: `0-18, 21, 24`.
 struct Ranges(Vec<(u32, u32)>);
 
@@ -319,7 +326,6 @@ impl fmt::Display for Ranges {
                 _ => joined.push((low, high)),
             }
         }
-        let number = |n: u32| if n < 4096 { n.to_string() } else { format!("{n:#x}") };
         let texts = joined.iter().map(|&(low, high)| match low == high {
             true => number(low),
             false => format!("{}-{}", number(low), number(high)),

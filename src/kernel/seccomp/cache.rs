@@ -75,9 +75,14 @@ fn read(path: &Path, key: &str) -> Option<Program> {
     parse(&bytes, key)
 }
 
-/// Magic, flags, the key and the unknown names with their lengths, then the instructions.
+/// Magic, the hash of all that follows, flags, the key and the unknown names with their lengths, then the
+/// instructions.
 fn parse(bytes: &[u8], key: &str) -> Option<Program> {
-    let (flags, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+    let (hash, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+    if fnv(rest) != u64::from_ne_bytes(*hash) {
+        return None;
+    }
+    let (flags, rest) = rest.split_first_chunk::<4>()?;
     let (its_key, rest) = part(rest)?;
     let (unknown, rest) = part(rest)?;
     if its_key != key.as_bytes() {
@@ -97,13 +102,13 @@ fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 fn write(path: &Path, dir: &Path, key: &str, program: &Program) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let unknown: String = program.unknown.iter().flat_map(|name| [name, "\n"]).collect();
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(program.flags.to_ne_bytes());
+    let mut bytes = program.flags.to_ne_bytes().to_vec();
     for text in [key, &unknown] {
         bytes.extend((text.len() as u32).to_ne_bytes());
         bytes.extend(text.as_bytes());
     }
     bytes.extend(bpf::to_bytes(&program.filter));
+    let bytes = [MAGIC, &fnv(&bytes).to_ne_bytes(), &bytes].concat();
 
     // Whole or not at all, also beside another of us.
     let part: PathBuf = path.with_extension(format!("{}.part", std::process::id()));
@@ -114,7 +119,7 @@ fn write(path: &Path, dir: &Path, key: &str, program: &Program) -> std::io::Resu
     })
 }
 
-/// FNV-1a, for the name of a file: it must be the same tomorrow, nothing more.
+/// FNV-1a, for the name of a file and against one that was cut off: it must be the same tomorrow, no more.
 const fn fnv(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     let mut i = 0;

@@ -1,7 +1,7 @@
 //! What of a system call that is newer than the profile? ENOSYS, as from a kernel that lacks it: libc then
 //! falls back to an older call, where after EPERM it would give up. These few instructions run first.
 //!
-//! Next: `super::cache`.
+//! Next: `verify`.
 
 use crate::kernel::bpf::{Insn, JEQ, JGT, JMP, JSET, LD, RET, W_ABS};
 use libseccomp::{ScmpArch, ScmpSyscall};
@@ -75,7 +75,7 @@ pub fn stub(profile: &LinuxSeccomp, architectures: &[ScmpArch]) -> Vec<Insn> {
 const X86_64: u32 = 0xc000_003e;
 
 /// What `seccomp_data.arch` says (linux/audit.h); libseccomp's own token but for x32.
-fn audit_arch(arch: ScmpArch) -> Option<u32> {
+pub fn audit_arch(arch: ScmpArch) -> Option<u32> {
     Some(match arch {
         ScmpArch::X8664 | ScmpArch::X32 => X86_64,
         ScmpArch::X86 => 0x4000_0003,
