@@ -276,6 +276,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn capabilities_come_back(set: u64) {
             let decoded = caps(&format!("{set:x}")).unwrap();

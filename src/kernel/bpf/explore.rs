@@ -333,3 +333,27 @@ impl fmt::Display for Ranges {
         write!(f, "{}", texts.collect::<Vec<_>>().join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_branched_on_is_remembered() {
+        let insn = |code, jt, jf, k| Insn { code, jt, jf, k };
+        // Twice "is bit 0 of arg0 set?": the second time the answer is known.
+        let filter = [
+            insn(0x20, 0, 0, 16),
+            insn(0x45, 0, 3, 1),
+            insn(0x45, 0, 1, 1),
+            insn(0x06, 0, 0, 0x7fff_0000),
+            insn(0x06, 0, 0, 0),
+            insn(0x06, 0, 0, 0x0005_0001),
+        ];
+        let Verdict::Depends { args, actions } = explore(&[filter], 0xc000_003e, 0) else {
+            panic!("it depends on arg0")
+        };
+        let actions: Vec<String> = actions.iter().map(|(action, _)| action.to_string()).collect();
+        assert_eq!((args, actions), (vec![0], vec!["allowed".to_owned(), "EPERM".to_owned()]));
+    }
+}
