@@ -78,15 +78,27 @@ impl Move {
 
 /// What can go wrong at a stage, and how its cause is found.
 pub struct Pitfall {
-    /// The system call that refuses, and with what.
+    /// The system call that refuses, and with what: several with `|` between them, or `*` for any.
     pub call: &'static str,
     pub errno: Errno,
-    /// The cause, as a sentence.
+    /// The cause, as a sentence; what is in braces is put in from the scene ([`crate::engine::scene::Scene::say`]).
     pub cause: &'static str,
     /// Whether this is the cause here: looked up, not guessed. `None` where it cannot be told.
     pub test: fn(&crate::engine::scene::Scene) -> Option<bool>,
     /// What to do next.
     pub mend: &'static str,
+}
+
+impl Pitfall {
+    pub const fn new(
+        call: &'static str,
+        errno: Errno,
+        cause: &'static str,
+        test: fn(&crate::engine::scene::Scene) -> Option<bool>,
+        mend: &'static str,
+    ) -> Pitfall {
+        Pitfall { call, errno, cause, test, mend }
+    }
 }
 
 /// Everything that a plan is made from. The same ground gives the same plan.

@@ -23,7 +23,10 @@ pub fn main(args: Args) -> super::Result {
     let mut tell = |_| {};
     let mut session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
     let exec = plan.position("exec").map_or(plan.stages.len(), |exec| exec + 1);
-    session.play(0..exec)?;
+    if let Err(failure) = session.play(0..exec) {
+        anstream::eprintln!("learnctr: {failure}");
+        return Ok(ExitCode::from(failure.status()));
+    }
     if let Some(pid) = session.pid() {
         let fd = process::pidfd(pid);
         if let Ok(fd) = fd {

@@ -10,7 +10,7 @@ mod case;
 mod causes;
 mod cgroups;
 mod files;
-mod mend;
+pub mod mend;
 mod namespaces;
 mod network;
 mod questions;

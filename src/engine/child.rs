@@ -5,7 +5,7 @@
 
 use super::root;
 use super::wire::{Answer, Answers, Batch, Outcome};
-use crate::kernel::call::{heard, listen};
+use crate::kernel::call::{heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};
 use crate::kernel::fs::{self, Opened};
 use crate::kernel::process::{self, Cloned};
@@ -77,7 +77,7 @@ impl Child {
                 }
             };
             let refused = matches!(outcome, Outcome::Refused(_));
-            answers.push(Answer { outcome, calls: heard(), micros });
+            answers.push(Answer { outcome, calls: heard_of(refused), micros });
             if leave {
                 self.answer(first, answers);
                 process::exit_now(0);

@@ -3,6 +3,7 @@
 //!
 //! Next: `journal`, which says how each is undone.
 
+use crate::kernel::call::{self, Call, Returned};
 use crate::kernel::{Errno, devices, fs, libc_flags as o, net, process};
 use crate::step::{Link, Step};
 use std::os::fd::AsFd;
@@ -43,7 +44,11 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
         Step::Layers { store, owner } => {
             let mut made = Vec::new();
             crate::image::ensure(store, *owner, &mut |what| made.push(what.to_owned()))
-                .map_err(|error| error.errno)?;
+                .map_err(|error| {
+                    let args = format!("{:?}", error.path);
+                    call::write_down(Call { name: error.doing, args, returned: Returned::Refused(error.errno) });
+                    error.errno
+                })?;
             return Ok((!made.is_empty()).then(|| made.join("; ")));
         }
         Step::MapIds { file, ranges, helper } => map_ids(file, ranges, helper.as_deref(), target()?)?,

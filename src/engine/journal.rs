@@ -20,18 +20,16 @@ const FILE: &str = "journal";
 const LONGEST: u64 = 1 << 20;
 
 impl Journal {
-    /// Make and lock the journal of the container `id`.
-    pub fn create(state: &Path, id: &str) -> std::io::Result<Journal> {
+    /// Make and lock the journal of the container `id`; none where its owner lives.
+    pub fn create(state: &Path, id: &str) -> std::io::Result<Option<Journal>> {
         let directory = state.join(id);
         std::fs::create_dir_all(&directory)?;
         let path = directory.join(FILE);
         let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
         if !crate::kernel::lock::try_exclusive(&file)? {
-            return Err(std::io::Error::other(format!(
-                "a container called {id} is there already, and lives"
-            )));
+            return Ok(None);
         }
-        Ok(Journal { directory, file, undos: Vec::new() })
+        Ok(Some(Journal { directory, file, undos: Vec::new() }))
     }
 
     pub fn directory(&self) -> &Path {

@@ -5,10 +5,11 @@
 //! container), [`host`] (the host's steps), [`journal`] (what would have to be undone), [`session`].
 
 pub mod child;
+pub mod failure;
 pub mod host;
 pub mod ids;
 pub mod journal;
-mod root;
+pub mod root;
 pub mod scene;
 pub mod session;
 pub mod wire;

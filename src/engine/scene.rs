@@ -1,24 +1,39 @@
 //! Why was a step refused? The pitfalls of its stage are gone through, and each is tested against the scene:
 //! what the kernel says of the process, its mounts and its privileges at this moment.
 //!
+//! The lookups that the tests are made of: [`process`], [`mounts`], [`files`], [`program`], [`groups`], [`words`].
 //! Next: `session`, which asks when a step is refused.
+
+pub mod files;
+pub mod groups;
+pub mod mounts;
+pub mod process;
+pub mod program;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use crate::host::Host;
 use crate::kernel::Errno;
 use crate::kernel::call::Call;
-use crate::stage::{Pitfall, Stage};
+use crate::plan::Plan;
+use crate::stage::{Move, Pitfall, Stage};
 use crate::step::Step;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 /// What can be looked at when a step was refused.
 pub struct Scene<'a> {
     pub host: &'a Host,
+    pub plan: &'a Plan,
+    /// Which stage of the plan, and which of its moves.
+    pub at: (usize, usize),
     /// The process that becomes the container, if there is one yet.
     pub pid: Option<i32>,
-    pub step: &'a Step,
+    pub one: &'a Move,
+    /// The call that was refused; none where the refusal was learnctr's own.
+    pub call: Option<Call>,
     pub errno: Errno,
 }
 
@@ -27,7 +42,7 @@ pub struct Scene<'a> {
 pub struct Diagnosis {
     /// The step that was refused, in strace's grammar.
     pub step: String,
-    /// The last call of it, which was refused.
+    /// The call of it that was refused.
     pub call: Option<Call>,
     pub errno: Errno,
     /// What is known to be the cause, or what remains possible.
@@ -58,95 +73,70 @@ impl fmt::Display for Diagnosis {
 }
 
 /// Find the causes of a refusal: one that is found so excludes those that are merely possible.
-pub fn diagnose(stage: &Stage, scene: &Scene, call: Option<Call>) -> Diagnosis {
-    let name = call.as_ref().map(|call| call.name.clone());
-    let fits = |pitfall: &&Pitfall| {
-        pitfall.errno == scene.errno && name.as_deref().is_none_or(|name| name == pitfall.call)
+pub fn diagnose(stage: &Stage, scene: &Scene) -> Diagnosis {
+    let name = scene.call_name();
+    let named = |pitfall: &Pitfall| pitfall.call.split('|').any(|call| call == "*" || call == name);
+    let test = |table: &'static [Pitfall]| {
+        let fits = |pitfall: &&Pitfall| pitfall.errno == scene.errno && named(pitfall);
+        table.iter().filter(fits).map(|pitfall| ((pitfall.test)(scene), pitfall)).collect::<Vec<_>>()
     };
-    let all = stage.pitfalls.iter().chain(crate::stages::pitfalls::COMMON).filter(fits);
-    let tested: Vec<(Option<bool>, &Pitfall)> = all.map(|pitfall| ((pitfall.test)(scene), pitfall)).collect();
-    let found = tested.iter().any(|(test, _)| *test == Some(true));
-    let causes = tested
+    let is_found = |tested: &[(Option<bool>, &Pitfall)]| tested.iter().any(|(test, _)| *test == Some(true));
+    // What the stage itself knows says more than what is so at any stage.
+    let mut tested = test(stage.pitfalls);
+    if !is_found(&tested) {
+        tested.extend(test(crate::stages::pitfalls::COMMON));
+    }
+    let found = is_found(&tested);
+    let mut causes: Vec<Cause> = tested
         .into_iter()
         .filter(|(test, _)| if found { *test == Some(true) } else { test.is_none() })
         .map(|(test, pitfall)| Cause {
-            cause: pitfall.cause.to_owned(),
+            cause: scene.say(pitfall.cause),
             found: test == Some(true),
-            mend: pitfall.mend.to_owned(),
+            mend: scene.say(pitfall.mend),
         })
         .collect();
-    let mut diagnosis = Diagnosis { step: scene.step.to_string(), call, errno: scene.errno, causes };
-    if diagnosis.causes.is_empty() {
-        diagnosis.causes.push(Cause {
-            cause: format!("{}, in a way that this stage does not know", scene.errno.text()),
+    if causes.is_empty() {
+        let why = scene.errno.text().to_lowercase();
+        causes.push(Cause {
+            cause: scene.say(&format!("none of those that this stage knows: {why}, of {{path}}")),
             found: false,
-            mend: "`learnctr doctor` says what this kernel, machine and user allow".to_owned(),
+            mend: format!(
+                "`man 2 {name}` has under ERRORS when {} is given; `learnctr doctor` says what this machine allows",
+                scene.errno.name()
+            ),
         });
     }
-    diagnosis
+    // The looking made calls of its own, which are no step's.
+    crate::kernel::call::heard();
+    Diagnosis { step: scene.step().to_string(), call: scene.call.clone(), errno: scene.errno, causes }
 }
 
 impl Scene<'_> {
-    /// A file of the process in /proc.
-    fn proc(&self, name: &str) -> Option<String> {
-        std::fs::read_to_string(format!("/proc/{}/{name}", self.pid?)).ok()
+    pub fn step(&self) -> &Step {
+        &self.one.step
     }
 
-    /// A field of /proc/PID/status.
-    pub fn status(&self, field: &str) -> Option<String> {
-        let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-        Some(line.trim().to_owned())
-    }
-
-    /// Whether the process has a capability in its effective set.
-    pub fn has_cap(&self, number: u32) -> Option<bool> {
-        let set = u64::from_str_radix(&self.status("CapEff")?, 16).ok()?;
-        Some(set >> number & 1 == 1)
-    }
-
-    /// Whether the process is in another user namespace than this one.
-    pub fn in_own_user_namespace(&self) -> Option<bool> {
-        let link = |pid: String| std::fs::read_link(format!("/proc/{pid}/ns/user")).ok();
-        Some(link(self.pid?.to_string())? != link("self".to_owned())?)
-    }
-
-    /// The line of mountinfo for a mount point, as the process has it: the uppermost one.
-    fn mount_line(&self, path: &Path) -> Option<Option<String>> {
-        let info = self.proc("mountinfo")?;
-        let wanted = path.to_string_lossy();
-        let line = info.lines().rev().find(|line| line.split(' ').nth(4) == Some(&wanted));
-        Some(line.map(str::to_owned))
-    }
-
-    pub fn is_mount_point(&self, path: &Path) -> Option<bool> {
-        self.mount_line(path).map(|line| line.is_some())
-    }
-
-    /// Whether the mount that holds this path is shared.
-    pub fn is_shared(&self, path: &Path) -> Option<bool> {
-        let line = path.ancestors().find_map(|above| self.mount_line(above)?)?;
-        let fields = line.split(" - ").next()?;
-        Some(fields.split(' ').skip(6).any(|field| field.starts_with("shared:")))
-    }
-
-    /// The file system that holds this path of the host's.
-    pub fn fstype(&self, path: &Path) -> Option<String> {
-        let line = path.ancestors().find_map(|above| self.mount_line(above)?)?;
-        line.split(" - ").nth(1)?.split(' ').next().map(str::to_owned)
-    }
-
-    /// The path that the step is about, if it has one.
-    pub fn path(&self) -> Option<PathBuf> {
-        match self.step {
-            Step::Mount { target, .. } | Step::MountAttr { target, .. } => Some(target.path().to_owned()),
-            Step::Mkdir { path, .. } | Step::Create { path, .. } | Step::OpenRoot { path } => {
-                Some(path.clone())
-            }
-            Step::Write { path, .. } | Step::Mask { path } | Step::ReadOnly { path } => {
-                Some(path.path().to_owned())
-            }
-            _ => None,
+    /// The refused call's name; as the step prints it where the refusal was learnctr's own.
+    pub fn call_name(&self) -> String {
+        match &self.call {
+            Some(call) => call.name.clone(),
+            None => self.step().to_string().split('(').next().unwrap_or_default().to_owned(),
         }
+    }
+
+    /// Whether this stage is not in the plan: the learner's `--skip`, or nothing to do for it.
+    pub fn without(&self, stage: &str) -> bool {
+        self.plan.position(stage).is_none()
+    }
+
+    /// The steps that were made before this one.
+    pub fn made(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        let (stage, number) = self.at;
+        let moves = self.plan.stages.iter().enumerate().flat_map(|(n, planned)| {
+            planned.moves.iter().enumerate().map(move |(m, one)| ((n, m), one))
+        });
+        let moves: Vec<_> = moves.filter(|(at, _)| *at < (stage, number)).map(|(_, one)| &one.step).collect();
+        moves.into_iter()
     }
 }

@@ -4,12 +4,13 @@
 //! To pause is not to send the next batch. To run through is to send all that need not wait: one engine,
 //! no second way. Next: `crate::cli::step`, who holds a session.
 
+use super::failure::Failure;
 use super::journal::Journal;
-use super::scene::{Diagnosis, Scene, diagnose};
+use super::scene::{Scene, diagnose};
 use super::wire::{Answer, Answers, Batch, Outcome};
-use super::{host, scene};
+use super::host;
 use crate::host::Host;
-use crate::kernel::call::{Call, heard, listen};
+use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};
 use crate::kernel::process::{self, Ended};
 use crate::kernel::spawn::{self, Stdio3};
@@ -68,42 +69,6 @@ struct Done {
     micros: u64,
 }
 
-/// Why a session does not go on.
-#[derive(Debug)]
-pub enum Failure {
-    /// A step was refused.
-    Refused { stage: &'static str, diagnosis: Box<Diagnosis> },
-    /// The process that becomes the container ended before its time.
-    Died { stage: &'static str, ended: Option<Ended> },
-    /// Something of learnctr's own could not be done.
-    Own { what: String, errno: Errno },
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self {
-            Failure::Refused { stage, diagnosis } => {
-                write!(f, "the stage {stage} was refused a step:\n  {diagnosis}")
-            }
-            Failure::Died { stage, ended } => {
-                write!(f, "the process that becomes the container ended at the stage {stage}")?;
-                match ended {
-                    Some(Ended::Signalled(signal)) => write!(
-                        f,
-                        ", by {}\n  candidate: a seccomp filter that kills, or the memory limit\n  next: `dmesg | tail` says who it was",
-                        process::signal_name(*signal)
-                    ),
-                    Some(Ended::Exited(status)) => write!(f, ", with status {status}"),
-                    None => Ok(()),
-                }
-            }
-            Failure::Own { what, errno } => write!(f, "{what} = -1 {errno}"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
-
 impl<'a> Session<'a> {
     /// Begin: nothing is made yet but the journal.
     pub fn new(
@@ -114,14 +79,9 @@ impl<'a> Session<'a> {
         tell: &'a mut dyn FnMut(Event),
     ) -> Result<Session<'a>, Failure> {
         let state = &host.dirs.state;
-        let own = |error: std::io::Error| Failure::Own {
-            what: format!(
-                "mkdir(\"{}\"), for the journal of what must be undone: {error}",
-                state.join(&plan.id).display()
-            ),
-            errno: error.into(),
-        };
-        let journal = Journal::create(state, &plan.id).map_err(own)?;
+        let journal = Journal::create(state, &plan.id)
+            .map_err(|error| Failure::of_journal("mkdir", &state.join(&plan.id), error))?
+            .ok_or_else(|| Failure::Taken { id: plan.id.clone() })?;
         if recording == Recording::Views {
             listen();
         }
@@ -270,7 +230,11 @@ impl<'a> Session<'a> {
         self.micros += done.micros;
         let Done { outcome, calls, micros } = done;
         let refusal = match &outcome {
-            Outcome::Refused(errno) => Some((*errno, calls.last().cloned())),
+            // The call that gave this errno: after it others may have been made, to look or to try again.
+            Outcome::Refused(errno) => {
+                let refused = calls.iter().rfind(|call| call.returned == Returned::Refused(*errno));
+                Some((*errno, refused.cloned()))
+            }
             _ => None,
         };
         self.tell(|| Event::Stepped {
@@ -282,8 +246,9 @@ impl<'a> Session<'a> {
             micros,
         });
         let Some((errno, call)) = refusal else { return Ok(()) };
-        let scene = Scene { host: self.host, pid: self.pid(), step: &one.step, errno };
-        let diagnosis = scene::Diagnosis { ..diagnose(stage, &scene, call) };
+        let at = (place.stage, place.number);
+        let scene = Scene { host: self.host, plan: self.plan, at, pid: self.pid(), one, call, errno };
+        let diagnosis = diagnose(stage, &scene);
         self.tell(|| Event::Failed { stage: stage.id.to_owned(), diagnosis: diagnosis.clone() });
         Err(Failure::Refused { stage: stage.id, diagnosis: Box::new(diagnosis) })
     }
@@ -292,10 +257,10 @@ impl<'a> Session<'a> {
     fn ready(&mut self, one: &Move) -> Result<Step, Failure> {
         let step = self.pid().map_or_else(|| one.step.clone(), |pid| one.step.with_pid(pid));
         if let (Some(undo), Some(journal)) = (&one.undo, &mut self.journal) {
-            journal.note(undo.clone()).map_err(|error| Failure::Own {
-                what: format!("write(\"{}\", the undo of {step})", journal.directory().display()),
-                errno: error.into(),
-            })?;
+            let directory = journal.directory().to_owned();
+            journal
+                .note(undo.clone())
+                .map_err(|error| Failure::of_journal("write", &directory.join("journal"), error))?;
         }
         Ok(step)
     }
@@ -502,5 +467,6 @@ impl Drop for Session<'_> {
 fn timed(make: impl FnOnce() -> Result<Outcome, Errno>) -> Done {
     let started = Instant::now();
     let outcome = make().unwrap_or_else(Outcome::Refused);
-    Done { outcome, calls: heard(), micros: started.elapsed().as_micros() as u64 }
+    let calls = heard_of(matches!(outcome, Outcome::Refused(_)));
+    Done { outcome, calls, micros: started.elapsed().as_micros() as u64 }
 }

@@ -7,7 +7,7 @@
 
 mod build;
 mod contents;
-mod elf;
+pub mod elf;
 mod libraries;
 mod manifest;
 

@@ -1,5 +1,6 @@
 //! What was really called? Every wrapper in this folder that a plan can reach goes through [`call`],
-//! which writes the call down in strace's grammar when somebody listens, and costs nothing when nobody does.
+//! which writes the call down in strace's grammar when somebody listens; else only what was refused, and the
+//! rest costs nothing.
 //!
 //! Next: the wrappers, a file a subject.
 
@@ -37,23 +38,54 @@ impl fmt::Display for Call {
     }
 }
 
+/// What is written down: every call when somebody listens, else only what was refused, since a refusal has
+/// to be explained whether or not anybody listened before it.
+struct Heard {
+    listening: bool,
+    calls: Vec<Call>,
+}
+
+/// Without a listener, more refusals than any one step makes are nobody's.
+const MOST_REFUSALS: usize = 64;
+
 thread_local! {
-    static HEARD: RefCell<Option<Vec<Call>>> = const { RefCell::new(None) };
+    static HEARD: RefCell<Heard> = const { RefCell::new(Heard { listening: false, calls: Vec::new() }) };
 }
 
 /// From now on, write down every call that this thread makes.
 pub fn listen() {
-    HEARD.with(|heard| *heard.borrow_mut() = Some(Vec::new()));
+    HEARD.with(|heard| *heard.borrow_mut() = Heard { listening: true, calls: Vec::new() });
 }
 
 /// The calls written down since the last time; empty when nobody listens.
 pub fn heard() -> Vec<Call> {
-    HEARD.with(|heard| heard.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default())
+    heard_of(false)
 }
 
-/// Write down a call that another process made for us.
+/// The same, of a step that was refused or not: the refusals too when it was, though nobody listens.
+pub fn heard_of(refused: bool) -> Vec<Call> {
+    HEARD.with(|heard| {
+        let mut heard = heard.borrow_mut();
+        let calls = std::mem::take(&mut heard.calls);
+        if heard.listening || refused { calls } else { Vec::new() }
+    })
+}
+
+/// Write down a call that another process, or a library, made for us.
 pub fn write_down(call: Call) {
-    HEARD.with(|heard| heard.borrow_mut().as_mut().map(|calls| calls.push(call)));
+    HEARD.with(|heard| {
+        let mut heard = heard.borrow_mut();
+        if !heard.listening && heard.calls.len() >= MOST_REFUSALS {
+            heard.calls.clear();
+        }
+        if heard.listening || matches!(call.returned, Returned::Refused(_)) {
+            heard.calls.push(call);
+        }
+    });
+}
+
+fn is_heard(refused: bool) -> bool {
+    refused || HEARD.with(|heard| heard.borrow().listening)
 }
 
 /// What of an answer goes behind the `=`.
@@ -94,14 +126,12 @@ pub fn call<T: Answer, E: Into<Errno>>(
     make: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, Errno> {
     let answer = make().map_err(Into::into);
-    HEARD.with(|heard| {
-        if let Some(calls) = heard.borrow_mut().as_mut() {
-            let returned = match &answer {
-                Ok(value) => Returned::Ok(value.number()),
-                Err(errno) => Returned::Refused(*errno),
-            };
-            calls.push(Call { name: name.to_owned(), args: args.to_string(), returned });
-        }
-    });
+    if is_heard(answer.is_err()) {
+        let returned = match &answer {
+            Ok(value) => Returned::Ok(value.number()),
+            Err(errno) => Returned::Refused(*errno),
+        };
+        write_down(Call { name: name.to_owned(), args: args.to_string(), returned });
+    }
     answer
 }

@@ -18,13 +18,31 @@ impl Errno {
     pub const ESRCH: Errno = Errno(libc::ESRCH);
     pub const EINTR: Errno = Errno(libc::EINTR);
     pub const EIO: Errno = Errno(libc::EIO);
+    pub const E2BIG: Errno = Errno(libc::E2BIG);
+    pub const ENOEXEC: Errno = Errno(libc::ENOEXEC);
+    pub const EAGAIN: Errno = Errno(libc::EAGAIN);
+    pub const ENOMEM: Errno = Errno(libc::ENOMEM);
     pub const EACCES: Errno = Errno(libc::EACCES);
     pub const EBUSY: Errno = Errno(libc::EBUSY);
     pub const EEXIST: Errno = Errno(libc::EEXIST);
+    pub const EXDEV: Errno = Errno(libc::EXDEV);
+    pub const ENODEV: Errno = Errno(libc::ENODEV);
     pub const ENOTDIR: Errno = Errno(libc::ENOTDIR);
     pub const ENOTEMPTY: Errno = Errno(libc::ENOTEMPTY);
     pub const EINVAL: Errno = Errno(libc::EINVAL);
+    pub const ENFILE: Errno = Errno(libc::ENFILE);
+    pub const EMFILE: Errno = Errno(libc::EMFILE);
+    pub const ETXTBSY: Errno = Errno(libc::ETXTBSY);
+    pub const ENOSPC: Errno = Errno(libc::ENOSPC);
+    pub const EROFS: Errno = Errno(libc::EROFS);
+    pub const ERANGE: Errno = Errno(libc::ERANGE);
+    pub const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
     pub const ENOSYS: Errno = Errno(libc::ENOSYS);
+    pub const ELOOP: Errno = Errno(libc::ELOOP);
+    pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
+    pub const ENETUNREACH: Errno = Errno(libc::ENETUNREACH);
+    pub const ESTALE: Errno = Errno(libc::ESTALE);
+    pub const EDQUOT: Errno = Errno(libc::EDQUOT);
 
     /// `EINVAL`; `E999` for a number that has no name.
     pub fn name(self) -> String {

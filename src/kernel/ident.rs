@@ -29,6 +29,13 @@ pub fn writable(path: &Path) -> Result<(), Errno> {
     .map_err(Into::into)
 }
 
+/// How many blocks and how many inodes an ordinary user may still take on the file system of this path
+/// (statvfs(3)); a file system that does not count inodes has enough of them.
+pub fn space(path: &Path) -> Option<(u64, u64)> {
+    let about = rustix::fs::statvfs(path).ok()?;
+    Some((about.f_bavail, if about.f_files == 0 { u64::MAX } else { about.f_favail }))
+}
+
 /// Has this program file capabilities (capabilities(7))?
 pub fn has_file_capabilities(path: &Path) -> bool {
     rustix::fs::getxattr(path, "security.capability", &mut [0u8; 64]).is_ok_and(|length| length > 0)

@@ -218,6 +218,13 @@ pub fn syscall_name(arch: Arch, number: u32) -> Option<String> {
     ScmpSyscall::from(number).get_name_by_arch(scmp_arch(arch)?).ok()
 }
 
+/// What filters decide of a call of this machine's own ABI, by its name; none for a name that is not known.
+pub fn ask<F: AsRef<[Insn]>>(filters: &[F], name: &str) -> Option<bpf::explore::Verdict> {
+    const AUDIT_ARCH: u32 = if cfg!(target_arch = "aarch64") { 0xc000_00b7 } else { 0xc000_003e };
+    let number = i32::from(ScmpSyscall::from_name(name).ok()?);
+    Some(bpf::explore::explore(filters, AUDIT_ARCH, u32::try_from(number).ok()?))
+}
+
 /// Load a filter into this thread (into all of them with SECCOMP_FILTER_FLAG_TSYNC). The kernel takes
 /// it from who has CAP_SYS_ADMIN in its user namespace or has set no_new_privs, else EACCES.
 pub fn load(filter: &[Insn], flags: u32) -> Result<(), Errno> {

@@ -17,7 +17,7 @@ pub static STAGE: Stage = Stage {
           acts with the effective one, and the bounding set limits what execve can ever give back.",
     man: &["capabilities(7)", "capset(2)", "credentials(7)", "setresuid(2)"],
     observe: &["grep", "Cap", "/proc/self/status"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::caps::ALL,
     moves,
 };
 

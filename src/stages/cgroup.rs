@@ -20,7 +20,7 @@ pub static STAGE: Stage = Stage {
           version 2 there is one tree for all controllers, with version 1 one for each.",
     man: &["cgroups(7)", "https://docs.kernel.org/admin-guide/cgroup-v2.html"],
     observe: &["cat", "/proc/self/cgroup"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::cgroup::ALL,
     moves,
 };
 

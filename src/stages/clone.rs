@@ -19,7 +19,7 @@ pub static STAGE: Stage = Stage {
           in other namespaces. The new process is number 1 in its pid namespace and has another number outside.",
     man: &["clone(2)", "namespaces(7)", "pid_namespaces(7)"],
     observe: &["ls", "-l", "/proc/self/ns"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves,
 };
 

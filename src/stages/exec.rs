@@ -13,7 +13,7 @@ pub static STAGE: Stage = Stage {
           That is why all of them could be set up before. There is no container in the kernel, only this process.",
     man: &["execve(2)", "exec(3)"],
     observe: &["cat", "/proc/1/comm"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::exec::ALL,
     moves,
 };
 

@@ -14,7 +14,7 @@ pub static STAGE: Stage = Stage {
           container's own, bound over the image's: the same file inside and outside, so what the host writes is seen inside.",
     man: &["sethostname(2)", "uts_namespaces(7)", "hosts(5)", "resolv.conf(5)"],
     observe: &["uname", "-n"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::hostname::ALL,
     moves,
 };
 

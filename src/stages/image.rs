@@ -14,7 +14,7 @@ pub static STAGE: Stage = Stage {
           same file system, to prepare files in before they appear. Nothing is merged yet.",
     man: &["mkdir(2)", "https://docs.kernel.org/filesystems/overlayfs.html"],
     observe: &["ls", "/"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::image::ALL,
     moves,
 };
 

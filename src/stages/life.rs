@@ -16,7 +16,7 @@ pub static FREEZE: Stage = Stage {
           connections stay open, nothing runs.",
     man: &["cgroups(7)", "https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html"],
     observe: &["true"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::life::ALL,
     moves: |ground| {
         freezer(ground, ("1", "frozen 1"), "FROZEN", "every process of the group stops where it is")
     },
@@ -29,7 +29,7 @@ pub static THAW: Stage = Stage {
     why: "The processes go on as if nothing had happened; only the clock tells.",
     man: &["cgroups(7)"],
     observe: &["true"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::life::ALL,
     moves: |ground| freezer(ground, ("0", "frozen 0"), "THAWED", "and goes on"),
 };
 
@@ -59,7 +59,7 @@ pub static STOP: Stage = Stage {
           kills all others in it. A process 1 without a handler for SIGTERM never sees it: the usual surprise.",
     man: &["kill(2)", "signal(7)", "pid_namespaces(7)"],
     observe: &["true"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::life::ALL,
     moves: |_| {
         let signal = |signal, why| Move::host(Step::Kill { signal }, why);
         vec![
@@ -79,7 +79,7 @@ pub static REMOVE: Stage = Stage {
           removed by name: the group, and the directory with what it wrote. The image stays.",
     man: &["rmdir(2)", "namespaces(7)"],
     observe: &["true"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::life::ALL,
     moves: |ground| {
         let mut moves = Vec::new();
         if let Some(veth) = &ground.choices.veth {

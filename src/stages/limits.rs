@@ -21,7 +21,7 @@ pub static STAGE: Stage = Stage {
         "close_range(2)",
     ],
     observe: &["cat", "/proc/self/limits"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::limits::ALL,
     moves,
 };
 

@@ -19,7 +19,7 @@ pub static STAGE: Stage = Stage {
           /sys that tell of or reach the whole machine are covered or made read-only.",
     man: &["proc(5)", "sysfs(5)", "pts(4)", "tmpfs(5)", "mount(2)", "openat2(2)"],
     observe: &["ls", "/dev"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::mounts::ALL,
     moves,
 };
 

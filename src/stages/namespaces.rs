@@ -50,7 +50,7 @@ pub static MNT: Stage = Stage {
           here only, once propagation is turned off.",
     man: &["mount_namespaces(7)", "unshare(2)"],
     observe: &["sh", "-c", "wc -l < /proc/self/mountinfo"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves: |ground| {
         if !ground.ways.one_by_one {
             return Vec::new();
@@ -73,7 +73,7 @@ pub static UTS: Stage = Stage {
     why: "Host name and domain name, copied from the maker's, can then be set without anybody else noticing.",
     man: &["uts_namespaces(7)"],
     observe: &["uname", "-n"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves: |ground| one(ground, Ns::Uts, "a copy of the names, to be changed later"),
 };
 
@@ -85,7 +85,7 @@ pub static IPC: Stage = Stage {
           everybody in one namespace. A new one starts empty.",
     man: &["ipc_namespaces(7)"],
     observe: &["cat", "/proc/sysvipc/shm"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves: |ground| one(ground, Ns::Ipc, "empty: nothing is copied"),
 };
 
@@ -97,7 +97,7 @@ pub static NET: Stage = Stage {
           down, and nothing else. It is the one that costs something to make.",
     man: &["network_namespaces(7)"],
     observe: &["cat", "/proc/net/dev"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves: |ground| one(ground, Ns::Network, "lo, and it is down"),
 };
 
@@ -109,7 +109,7 @@ pub static PID: Stage = Stage {
           So this is the fork that makes process 1.",
     man: &["pid_namespaces(7)", "clone(2)"],
     observe: &["sh", "-c", "ls -d /proc/[0-9]* | wc -l"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::clone::ALL,
     moves: |ground| {
         if !ground.ways.one_by_one {
             return Vec::new();

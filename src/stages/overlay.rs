@@ -17,7 +17,7 @@ pub static STAGE: Stage = Stage {
           mount namespace, so that the host never has it.",
     man: &["mount(2)", "mount_namespaces(7)", "https://docs.kernel.org/filesystems/overlayfs.html"],
     observe: &["sh", "-c", "grep overlay /proc/self/mountinfo || echo no overlay mount here"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::overlay::ALL,
     moves,
 };
 

@@ -16,7 +16,7 @@ pub static STAGE: Stage = Stage {
           unmounted, and there is nothing left to walk out to.",
     man: &["pivot_root(2)", "chroot(2)", "umount2(2)"],
     observe: &["sh", "-c", "wc -l < /proc/self/mountinfo; ls /"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::pivot_root::ALL,
     moves,
 };
 

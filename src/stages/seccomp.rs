@@ -14,7 +14,7 @@ pub static STAGE: Stage = Stage {
           need allow nothing for us; without, it must come before the capabilities go, and the calls that follow must be allowed.",
     man: &["seccomp(2)", "seccomp_rule_add(3)", "prctl(2)"],
     observe: &["grep", "Seccomp", "/proc/self/status"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::seccomp::ALL,
     moves,
 };
 

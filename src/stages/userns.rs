@@ -17,7 +17,7 @@ pub static STAGE: Stage = Stage {
           first. Docker's default keeps the host's; an ordinary user cannot do without one.",
     man: &["user_namespaces(7)", "unshare(2)", "newuidmap(1)", "subuid(5)"],
     observe: &["cat", "/proc/self/uid_map"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::userns::ALL,
     moves,
 };
 

@@ -15,7 +15,7 @@ pub static STAGE: Stage = Stage {
           namespace goes, its end goes, and the other with it.",
     man: &["veth(4)", "network_namespaces(7)", "rtnetlink(7)", "ip-link(8)"],
     observe: &["ip", "-br", "address"],
-    pitfalls: &[],
+    pitfalls: super::pitfalls::veth::ALL,
     moves,
 };
 
