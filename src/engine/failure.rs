@@ -93,7 +93,9 @@ impl Failure {
             Errno::ENOTDIR | Errno::EEXIST => {
                 "a file is where a directory has to be: remove it, or LEARNCTR_STATE=DIR learnctr …"
             }
-            _ => "nothing is begun that could not be undone: keep the journal where you may write, LEARNCTR_STATE=DIR learnctr …",
+            _ => {
+                "nothing is begun that could not be undone: keep the journal where you may write, LEARNCTR_STATE=DIR learnctr …"
+            }
         };
         Failure::Own {
             what: format!("{call}(\"{}\"), the journal of what has to be undone", path.display()),
@@ -102,4 +104,3 @@ impl Failure {
         }
     }
 }
-

@@ -43,12 +43,11 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
         Step::Chown { path, uid, gid } => fs::chown(path, *uid, *gid)?,
         Step::Layers { store, owner } => {
             let mut made = Vec::new();
-            crate::image::ensure(store, *owner, &mut |what| made.push(what.to_owned()))
-                .map_err(|error| {
-                    let args = format!("{:?}", error.path);
-                    call::write_down(Call { name: error.doing, args, returned: Returned::Refused(error.errno) });
-                    error.errno
-                })?;
+            crate::image::ensure(store, *owner, &mut |what| made.push(what.to_owned())).map_err(|error| {
+                let args = format!("{:?}", error.path);
+                call::write_down(Call { name: error.doing, args, returned: Returned::Refused(error.errno) });
+                error.errno
+            })?;
             return Ok((!made.is_empty()).then(|| made.join("; ")));
         }
         Step::MapIds { file, ranges, helper } => map_ids(file, ranges, helper.as_deref(), target()?)?,

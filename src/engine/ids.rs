@@ -27,7 +27,7 @@ pub fn remove_in_user_namespace(path: &Path) -> Result<(), Errno> {
         }
     };
     let map = |helper: &Path, own: u32, ranges: &[crate::host::IdRange]| -> Result<(), Errno> {
-        let mut args = vec![pid, 0, own as i32, 1].iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut args = [pid, 0, own as i32, 1].iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut inside = 1;
         for range in ranges {
             args.extend([inside, range.start, range.count].map(|n| n.to_string()));

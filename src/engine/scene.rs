@@ -9,8 +9,6 @@ pub mod groups;
 pub mod mounts;
 pub mod process;
 pub mod program;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use crate::host::Host;
@@ -133,9 +131,12 @@ impl Scene<'_> {
     /// The steps that were made before this one.
     pub fn made(&self) -> impl DoubleEndedIterator<Item = &Step> {
         let (stage, number) = self.at;
-        let moves = self.plan.stages.iter().enumerate().flat_map(|(n, planned)| {
-            planned.moves.iter().enumerate().map(move |(m, one)| ((n, m), one))
-        });
+        let moves = self
+            .plan
+            .stages
+            .iter()
+            .enumerate()
+            .flat_map(|(n, planned)| planned.moves.iter().enumerate().map(move |(m, one)| ((n, m), one)));
         let moves: Vec<_> = moves.filter(|(at, _)| *at < (stage, number)).map(|(_, one)| &one.step).collect();
         moves.into_iter()
     }

@@ -5,10 +5,10 @@
 //! no second way. Next: `crate::cli::step`, who holds a session.
 
 use super::failure::Failure;
+use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
 use super::wire::{Answer, Answers, Batch, Outcome};
-use super::host;
 use crate::host::Host;
 use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};

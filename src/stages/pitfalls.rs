@@ -56,7 +56,13 @@ pub const COMMON: &[Pitfall] = &[
     Pitfall::new("*", Errno::ENOSYS, OWN_FILTER, |s| s.own_filter_refuses(), ALLOW_IT),
     Pitfall::new("*", Errno::EPERM, CONFINED, |s| s.is_confined(), LOOK_IN_LOG),
     Pitfall::new("*", Errno::EACCES, CONFINED, |s| s.is_confined(), LOOK_IN_LOG),
-    Pitfall::new("*", Errno::ENOENT, "{obstacle}", |s| s.has_obstacle(is_missing), "`ls -l` of the directory above it shows what is there"),
+    Pitfall::new(
+        "*",
+        Errno::ENOENT,
+        "{obstacle}",
+        |s| s.has_obstacle(is_missing),
+        "`ls -l` of the directory above it shows what is there",
+    ),
     Pitfall::new(
         "*",
         Errno::ENOTDIR,
@@ -78,13 +84,29 @@ pub const COMMON: &[Pitfall] = &[
         |s| s.has_obstacle(|o| matches!(o, Obstacle::Closed(..))),
         "`chmod o+x` of that directory lets others pass through; or keep the containers elsewhere: LEARNCTR_DATA=/srv/learnctr",
     ),
-    Pitfall::new("*", Errno::ENOSPC, "no space or no inode is left on the file system of {nearest}", |s| s.is_full(), FREE_SPACE),
-    Pitfall::new("*", Errno::EDQUOT, "{user} may take no more of the file system of {nearest}: a quota", |_| None, FREE_SPACE),
+    Pitfall::new(
+        "*",
+        Errno::ENOSPC,
+        "no space or no inode is left on the file system of {nearest}",
+        |s| s.is_full(),
+        FREE_SPACE,
+    ),
+    Pitfall::new(
+        "*",
+        Errno::EDQUOT,
+        "{user} may take no more of the file system of {nearest}: a quota",
+        |_| None,
+        FREE_SPACE,
+    ),
     Pitfall::new(
         "*",
         Errno::EROFS,
         "{nearest} is on a file system that is mounted read-only",
-        |s| s.is_read_only().map(|ro| ro || s.nearest().is_some_and(|dir| crate::kernel::ident::writable(&dir) == Err(Errno::EROFS))),
+        |s| {
+            s.is_read_only().map(|ro| {
+                ro || s.nearest().is_some_and(|dir| crate::kernel::ident::writable(&dir) == Err(Errno::EROFS))
+            })
+        },
         "`findmnt -T {nearest}` shows the mount; keep the containers elsewhere: LEARNCTR_DATA=DIR",
     ),
     Pitfall::new(
@@ -101,8 +123,20 @@ pub const COMMON: &[Pitfall] = &[
         |_| Some(true),
         "`ulimit -n 1024`, then again",
     ),
-    Pitfall::new("*", Errno::ENOMEM, "the machine, or the control group that learnctr is in, has no memory left", |_| None, "`free -m`, and memory.max or memory.limit_in_bytes of its group (/proc/self/cgroup)"),
-    Pitfall::new("*", Errno::EAGAIN, "{full} holds as many processes as its pids.max allows", |s| Some(s.full_of_processes().is_some()), "raise pids.max there, or end something in it"),
+    Pitfall::new(
+        "*",
+        Errno::ENOMEM,
+        "the machine, or the control group that learnctr is in, has no memory left",
+        |_| None,
+        "`free -m`, and memory.max or memory.limit_in_bytes of its group (/proc/self/cgroup)",
+    ),
+    Pitfall::new(
+        "*",
+        Errno::EAGAIN,
+        "{full} holds as many processes as its pids.max allows",
+        |s| Some(s.full_of_processes().is_some()),
+        "raise pids.max there, or end something in it",
+    ),
     Pitfall::new(
         "clone|clone3|execve",
         Errno::EAGAIN,
@@ -116,10 +150,12 @@ const OUTER_FILTER: &str = "a seccomp filter is on learnctr already (Seccomp: 2 
                             container or sandbox, and may answer {call} with {errno}";
 const OWN_FILTER: &str = "the container's own seccomp filter, which is loaded already, refuses {call} with {errno}: \
                           without no_new_privs it comes before the capabilities go";
-const ALLOW_IT: &str = "allow {call} in the profile, or give --security-opt no-new-privileges, with which the filter comes last";
+const ALLOW_IT: &str =
+    "allow {call} in the profile, or give --security-opt no-new-privileges, with which the filter comes last";
 const CONFINED: &str = "the security module may refuse it to {label}, as which learnctr runs";
 const LOOK_IN_LOG: &str = "`dmesg | grep -i denied` or `ausearch -m avc` has the refusal, if it was that";
-const FREE_SPACE: &str = "`df -h {nearest}; df -i {nearest}`; keep the containers elsewhere: LEARNCTR_DATA=DIR";
+const FREE_SPACE: &str =
+    "`df -h {nearest}; df -i {nearest}`; keep the containers elsewhere: LEARNCTR_DATA=DIR";
 
 fn is_missing(obstacle: &Obstacle) -> bool {
     matches!(obstacle, Obstacle::Missing(_) | Obstacle::Dangling(..))

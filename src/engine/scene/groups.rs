@@ -18,9 +18,9 @@ impl Scene<'_> {
     /// The group's directory: that of the file which the step writes, or the one that it makes.
     pub fn group(&self) -> Option<PathBuf> {
         match self.step() {
-            Step::Mkdir { path, .. } | Step::RemoveGroup { path } | Step::DeviceProgram { cgroup: path, .. } => {
-                Some(path.clone())
-            }
+            Step::Mkdir { path, .. }
+            | Step::RemoveGroup { path }
+            | Step::DeviceProgram { cgroup: path, .. } => Some(path.clone()),
             Step::Clone { cgroup, .. } => cgroup.clone(),
             _ => self.path()?.parent().map(Path::to_owned),
         }
@@ -132,7 +132,8 @@ impl Scene<'_> {
         let own = memberships.lines().find_map(|line| {
             let mut fields = line.splitn(3, ':').skip(1);
             let (kinds, path) = (fields.next()?, fields.next()?);
-            let fits = if hierarchy.version == 2 { kinds.is_empty() } else { kinds.split(',').any(|k| k == "pids") };
+            let fits =
+                if hierarchy.version == 2 { kinds.is_empty() } else { kinds.split(',').any(|k| k == "pids") };
             fits.then(|| path.to_owned())
         })?;
         let below = Path::new(&own).strip_prefix(&hierarchy.root).ok()?;

@@ -185,7 +185,10 @@ impl Scene<'_> {
             let (name, value) = option.split_once('=')?;
             ["lowerdir", "upperdir", "workdir"].contains(&name).then(|| value.to_owned())
         });
-        values.flat_map(|value| split(&value, ':')).map(|path| PathBuf::from(path.replace('\\', ""))).collect()
+        values
+            .flat_map(|value| split(&value, ':'))
+            .map(|path| PathBuf::from(path.replace('\\', "")))
+            .collect()
     }
 
     /// `upperdir=` of overlay's options.

@@ -66,7 +66,9 @@ impl Scene<'_> {
             let Ok(file) = self.look(&At::Host(path.clone()))? else { continue };
             match self.examine(path, &file)? {
                 // The search goes on after what may not be executed (execvp(3)).
-                refused @ (Found::Directory(_) | Found::NotExecutable(_) | Found::NoExec(_)) => worst = refused,
+                refused @ (Found::Directory(_) | Found::NotExecutable(_) | Found::NoExec(_)) => {
+                    worst = refused
+                }
                 other => return Some(other),
             }
         }
@@ -98,7 +100,9 @@ impl Scene<'_> {
             return Some(Found::Foreign(path));
         }
         match program.interpreter {
-            Some(loader) if self.look(&At::Host(loader.clone()))?.is_err() => Some(Found::NoLoader(path, loader)),
+            Some(loader) if self.look(&At::Host(loader.clone()))?.is_err() => {
+                Some(Found::NoLoader(path, loader))
+            }
             _ => Some(Found::Fine(path)),
         }
     }

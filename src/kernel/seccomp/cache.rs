@@ -100,6 +100,10 @@ fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn write(path: &Path, dir: &Path, key: &str, program: &Program) -> std::io::Result<()> {
+    // Ours alone, but not what is above it: a container's root, another user outside, passes through there.
+    if let Some(above) = dir.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o711).create(above)?;
+    }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let unknown: String = program.unknown.iter().flat_map(|name| [name, "\n"]).collect();
     let mut bytes = program.flags.to_ne_bytes().to_vec();

@@ -9,7 +9,8 @@ use crate::stage::Pitfall;
 use crate::step::{At, Step};
 use std::path::Path;
 
-const AS_ROOT: &str = "start learnctr as root, or let it make a user namespace first: do not skip the stage userns";
+const AS_ROOT: &str =
+    "start learnctr as root, or let it make a user namespace first: do not skip the stage userns";
 
 pub const ALL: &[Pitfall] = &[
     Pitfall::new(
@@ -26,7 +27,13 @@ pub const ALL: &[Pitfall] = &[
         apparmor,
         "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
-    Pitfall::new("unshare|clone|clone3", Errno::EPERM, "the process lacks CAP_SYS_ADMIN, which every namespace but a user namespace asks for", |s| s.lacks_cap(21), AS_ROOT),
+    Pitfall::new(
+        "unshare|clone|clone3",
+        Errno::EPERM,
+        "the process lacks CAP_SYS_ADMIN, which every namespace but a user namespace asks for",
+        |s| s.lacks_cap(21),
+        AS_ROOT,
+    ),
     Pitfall::new(
         "unshare|clone|clone3",
         Errno::ENOSPC,
@@ -48,11 +55,41 @@ pub const ALL: &[Pitfall] = &[
         |s| s.lacks_namespace_kind(),
         "`learnctr doctor` says which; leave it out with --pid host, --uts host, --ipc host or --network host",
     ),
-    Pitfall::new("clone3", Errno::EBUSY, "the group has controllers enabled for groups below it, so no process can be born in it (cgroups(7), no internal processes)", |s| s.is_inner(), "give another --cgroup-parent"),
-    Pitfall::new("clone3", Errno::EOPNOTSUPP, "the group is one for threads, or below one: cgroup.type in it is not domain", |s| s.is_threaded(), "give another --cgroup-parent"),
-    Pitfall::new("clone3", Errno::EACCES, "{user} may not move a process from its own group to {group}: cgroup.procs of the group above both has to be writable (cgroups(7), delegation)", |_| None, "systemd-run --user --scope -p Delegate=yes learnctr …"),
-    Pitfall::new("setns", Errno::EINVAL, "{path} is no namespace of the kind that the configuration says, or you are in it already (a user namespace)", |_| Some(true), "`ls -l /proc/PID/ns` shows those of a process; correct linux.namespaces[].type"),
-    Pitfall::new("setns", Errno::EPERM, "CAP_SYS_ADMIN is needed in the user namespace that owns {path}", |_| None, "start learnctr as root, or join that user namespace too"),
+    Pitfall::new(
+        "clone3",
+        Errno::EBUSY,
+        "the group has controllers enabled for groups below it, so no process can be born in it (cgroups(7), no internal processes)",
+        |s| s.is_inner(),
+        "give another --cgroup-parent",
+    ),
+    Pitfall::new(
+        "clone3",
+        Errno::EOPNOTSUPP,
+        "the group is one for threads, or below one: cgroup.type in it is not domain",
+        |s| s.is_threaded(),
+        "give another --cgroup-parent",
+    ),
+    Pitfall::new(
+        "clone3",
+        Errno::EACCES,
+        "{user} may not move a process from its own group to {group}: cgroup.procs of the group above both has to be writable (cgroups(7), delegation)",
+        |_| None,
+        "systemd-run --user --scope -p Delegate=yes learnctr …",
+    ),
+    Pitfall::new(
+        "setns",
+        Errno::EINVAL,
+        "{path} is no namespace of the kind that the configuration says, or you are in it already (a user namespace)",
+        |_| Some(true),
+        "`ls -l /proc/PID/ns` shows those of a process; correct linux.namespaces[].type",
+    ),
+    Pitfall::new(
+        "setns",
+        Errno::EPERM,
+        "CAP_SYS_ADMIN is needed in the user namespace that owns {path}",
+        |_| None,
+        "start learnctr as root, or join that user namespace too",
+    ),
     Pitfall::new(
         "mount",
         Errno::EINVAL,
@@ -60,8 +97,20 @@ pub const ALL: &[Pitfall] = &[
         |s| s.is_mount_point(Path::new("/")).map(|is| !is),
         "make it one first: `mount --bind DIR DIR` before `chroot DIR`",
     ),
-    Pitfall::new("write|openat", Errno::EINVAL, "the clock would be set back to before the machine's boot, or by more than the kernel takes (time_namespaces(7))", |s| Some(is_offsets(s)), "a positive --time-namespace"),
-    Pitfall::new("write|openat", Errno::EACCES, "offsets can be written only while no process is in the time namespace", |s| Some(is_offsets(s)), "leave --time-namespace out"),
+    Pitfall::new(
+        "write|openat",
+        Errno::EINVAL,
+        "the clock would be set back to before the machine's boot, or by more than the kernel takes (time_namespaces(7))",
+        |s| Some(is_offsets(s)),
+        "a positive --time-namespace",
+    ),
+    Pitfall::new(
+        "write|openat",
+        Errno::EACCES,
+        "offsets can be written only while no process is in the time namespace",
+        |s| Some(is_offsets(s)),
+        "leave --time-namespace out",
+    ),
 ];
 
 fn is_offsets(s: &Scene) -> bool {

@@ -14,7 +14,12 @@ pub const ALL: &[Pitfall] = &[
         "*",
         Errno::ENOENT,
         "there is no proc inside to write it to: the stage mounts was left out, or the container mounts none on /proc",
-        |s| Some(matches!(s.step(), Step::Write { path: At::Proc(_), .. }) && !s.made().any(|step| *step == Step::OpenProc)),
+        |s| {
+            Some(
+                matches!(s.step(), Step::Write { path: At::Proc(_), .. })
+                    && !s.made().any(|step| *step == Step::OpenProc),
+            )
+        },
         "do not skip the stage mounts, or leave the setting out too: --skip limits",
     ),
     Pitfall::new(
@@ -31,12 +36,48 @@ pub const ALL: &[Pitfall] = &[
         |s| Some(is_sysctl(s) && s.in_user_namespace()?),
         "only settings of the container's own namespaces can be set: net.*, kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.*",
     ),
-    Pitfall::new("openat2|write", Errno::EPERM, "{path} belongs to the whole machine, and asks for a capability there", |s| Some(is_sysctl(s)), "only settings of the container's own namespaces can be set: net.*, kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.*"),
-    Pitfall::new("openat2", Errno::EACCES, "{path} can only be read", |s| if is_sysctl(s) { None } else { Some(false) }, "`ls -l` of it; leave it out"),
-    Pitfall::new("write", Errno::EINVAL, "{path} does not take the value {text}", |s| Some(is_sysctl(s)), "`cat` of it shows what it looks like; man 5 proc_sys"),
-    Pitfall::new("write", Errno::ERANGE, "{path} does not take a number as large or as small as {text}", |s| Some(is_sysctl(s)), "man 5 proc_sys has the range"),
-    Pitfall::new("openat2", Errno::EXDEV, "learnctr itself refuses: something is mounted over {path}, and a setting written there would go to it (CVE-2025-52881)", |_| Some(true), "take that mount out of mounts[] or volumes"),
-    Pitfall::new("openat2", Errno::ELOOP, "learnctr itself refuses: a symlink is on the way to {path} (CVE-2025-52881)", |_| Some(true), "take it out of mounts[] or volumes"),
+    Pitfall::new(
+        "openat2|write",
+        Errno::EPERM,
+        "{path} belongs to the whole machine, and asks for a capability there",
+        |s| Some(is_sysctl(s)),
+        "only settings of the container's own namespaces can be set: net.*, kernel.msg*, kernel.sem, kernel.shm*, fs.mqueue.*",
+    ),
+    Pitfall::new(
+        "openat2",
+        Errno::EACCES,
+        "{path} can only be read",
+        |s| if is_sysctl(s) { None } else { Some(false) },
+        "`ls -l` of it; leave it out",
+    ),
+    Pitfall::new(
+        "write",
+        Errno::EINVAL,
+        "{path} does not take the value {text}",
+        |s| Some(is_sysctl(s)),
+        "`cat` of it shows what it looks like; man 5 proc_sys",
+    ),
+    Pitfall::new(
+        "write",
+        Errno::ERANGE,
+        "{path} does not take a number as large or as small as {text}",
+        |s| Some(is_sysctl(s)),
+        "man 5 proc_sys has the range",
+    ),
+    Pitfall::new(
+        "openat2",
+        Errno::EXDEV,
+        "learnctr itself refuses: something is mounted over {path}, and a setting written there would go to it (CVE-2025-52881)",
+        |_| Some(true),
+        "take that mount out of mounts[] or volumes",
+    ),
+    Pitfall::new(
+        "openat2",
+        Errno::ELOOP,
+        "learnctr itself refuses: a symlink is on the way to {path} (CVE-2025-52881)",
+        |_| Some(true),
+        "take it out of mounts[] or volumes",
+    ),
     Pitfall::new(
         "openat2|write",
         Errno::EACCES,
@@ -51,7 +92,13 @@ pub const ALL: &[Pitfall] = &[
         |s| Some(is_score(s) && s.host.oom_score_adj > score(s)? && s.in_user_namespace()?),
         "--oom-score-adj {score} or more",
     ),
-    Pitfall::new("write", Errno::EINVAL, "an oom score is between -1000 and 1000", |s| Some(is_score(s)), "--oom-score-adj within that"),
+    Pitfall::new(
+        "write",
+        Errno::EINVAL,
+        "an oom score is between -1000 and 1000",
+        |s| Some(is_score(s)),
+        "--oom-score-adj within that",
+    ),
     Pitfall::new(
         "prlimit64|prlimit",
         Errno::EPERM,
@@ -72,12 +119,48 @@ pub const ALL: &[Pitfall] = &[
         },
         "--ulimit nofile= with less than `sysctl -n fs.nr_open`",
     ),
-    Pitfall::new("prlimit64|prlimit", Errno::EINVAL, "the soft limit is higher than the hard one", |s| Some(matches!(s.step(), Step::Prlimit { soft, hard, .. } if soft > hard)), "--ulimit NAME=SOFT:HARD with SOFT at most HARD"),
-    Pitfall::new("keyctl", Errno::EDQUOT, "{user} has as many keys as kernel.keys.maxkeys allows: each container's keyring is one", |_| Some(true), "`cat /proc/key-users` counts them; {sudo}sysctl -w kernel.keys.maxkeys=2000"),
-    Pitfall::new("keyctl", Errno::EACCES, "a keyring of that name is there already and is somebody else's", |_| None, "give another --name; `cat /proc/keys`"),
-    Pitfall::new("setsid", Errno::EPERM, "the process leads a process group already", |_| Some(true), "it is process 1 of a session already: nothing is left to do"),
-    Pitfall::new("ioctl", Errno::ENOENT, "there is no terminal: the stage mounts was left out, which makes it", |s| Some(s.without("mounts")), "do not skip the stage mounts, or leave out --tty"),
-    Pitfall::new("ioctl", Errno::EPERM, "the terminal is another session's already, or the process leads no session", |_| None, "start without --tty"),
+    Pitfall::new(
+        "prlimit64|prlimit",
+        Errno::EINVAL,
+        "the soft limit is higher than the hard one",
+        |s| Some(matches!(s.step(), Step::Prlimit { soft, hard, .. } if soft > hard)),
+        "--ulimit NAME=SOFT:HARD with SOFT at most HARD",
+    ),
+    Pitfall::new(
+        "keyctl",
+        Errno::EDQUOT,
+        "{user} has as many keys as kernel.keys.maxkeys allows: each container's keyring is one",
+        |_| Some(true),
+        "`cat /proc/key-users` counts them; {sudo}sysctl -w kernel.keys.maxkeys=2000",
+    ),
+    Pitfall::new(
+        "keyctl",
+        Errno::EACCES,
+        "a keyring of that name is there already and is somebody else's",
+        |_| None,
+        "give another --name; `cat /proc/keys`",
+    ),
+    Pitfall::new(
+        "setsid",
+        Errno::EPERM,
+        "the process leads a process group already",
+        |_| Some(true),
+        "it is process 1 of a session already: nothing is left to do",
+    ),
+    Pitfall::new(
+        "ioctl",
+        Errno::ENOENT,
+        "there is no terminal: the stage mounts was left out, which makes it",
+        |s| Some(s.without("mounts")),
+        "do not skip the stage mounts, or leave out --tty",
+    ),
+    Pitfall::new(
+        "ioctl",
+        Errno::EPERM,
+        "the terminal is another session's already, or the process leads no session",
+        |_| None,
+        "start without --tty",
+    ),
 ];
 
 fn is_sysctl(s: &Scene) -> bool {

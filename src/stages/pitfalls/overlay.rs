@@ -7,7 +7,8 @@ use crate::engine::scene::Scene;
 use crate::kernel::Errno;
 use crate::stage::Pitfall;
 
-const ELSEWHERE: &str = "keep the containers on another file system: LEARNCTR_DATA=/dev/shm/learnctr learnctr …";
+const ELSEWHERE: &str =
+    "keep the containers on another file system: LEARNCTR_DATA=/dev/shm/learnctr learnctr …";
 /// mount(2) copies one page of options, the last byte of which is the end.
 const PAGE: usize = 4096;
 
@@ -21,10 +22,34 @@ pub const ALL: &[Pitfall] = &[
     ),
     Pitfall::new("mount|openat", Errno::ENOENT, CUT, cut, SHORTER),
     Pitfall::new("mount", Errno::EINVAL, CUT, cut, SHORTER),
-    Pitfall::new("mount", Errno::ENODEV, "this kernel, {kernel}, does not have overlay, or its module is not loaded", |s| Some(s.asks_for("overlay")), "{sudo}modprobe overlay"),
-    Pitfall::new("mount", Errno::EPERM, "overlay in a user namespace needs Linux 5.11, and this is {kernel}", |s| Some(s.asks_for("overlay") && s.in_user_namespace()? && !s.host.at_least(5, 11)), "as root without --userns; or a newer kernel"),
-    Pitfall::new("mount", Errno::EPERM, "AppArmor gives no capabilities in a user namespace to programs without a profile of their own (Ubuntu)", apparmor, "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
-    Pitfall::new("mount", Errno::EACCES, "AppArmor's profile of the user namespace denies mounts to programs without a profile of their own (Ubuntu)", apparmor, "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
+    Pitfall::new(
+        "mount",
+        Errno::ENODEV,
+        "this kernel, {kernel}, does not have overlay, or its module is not loaded",
+        |s| Some(s.asks_for("overlay")),
+        "{sudo}modprobe overlay",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::EPERM,
+        "overlay in a user namespace needs Linux 5.11, and this is {kernel}",
+        |s| Some(s.asks_for("overlay") && s.in_user_namespace()? && !s.host.at_least(5, 11)),
+        "as root without --userns; or a newer kernel",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::EPERM,
+        "AppArmor gives no capabilities in a user namespace to programs without a profile of their own (Ubuntu)",
+        apparmor,
+        "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::EACCES,
+        "AppArmor's profile of the user namespace denies mounts to programs without a profile of their own (Ubuntu)",
+        apparmor,
+        "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
     Pitfall::new(
         "mount",
         Errno::EINVAL,
@@ -50,8 +75,20 @@ pub const ALL: &[Pitfall] = &[
         |s| if s.asks_for("overlay") { None } else { Some(false) },
         "`dmesg | grep overlay` has the kernel's reason",
     ),
-    Pitfall::new("mount", Errno::EBUSY, "upper or work is in use by another overlay mount", |s| s.asks_for("overlay").then_some(true), "`grep overlay /proc/*/mountinfo` shows whose"),
-    Pitfall::new("mount", Errno::ESTALE, "upper was used with other layers before, and remembers them (index, NFS export)", |s| s.asks_for("overlay").then_some(true), "begin with an empty upper: remove the container's directory"),
+    Pitfall::new(
+        "mount",
+        Errno::EBUSY,
+        "upper or work is in use by another overlay mount",
+        |s| s.asks_for("overlay").then_some(true),
+        "`grep overlay /proc/*/mountinfo` shows whose",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::ESTALE,
+        "upper was used with other layers before, and remembers them (index, NFS export)",
+        |s| s.asks_for("overlay").then_some(true),
+        "begin with an empty upper: remove the container's directory",
+    ),
     Pitfall::new(
         "openat",
         Errno::ENOENT,
@@ -59,7 +96,13 @@ pub const ALL: &[Pitfall] = &[
         |s| Some(s.without("image")),
         "do not skip the stage image",
     ),
-    Pitfall::new("mount", Errno::EINVAL, "{source} is in another mount namespace, or a mount in it may not be copied (unbindable), or is locked in this user namespace", |s| if s.source().is_some() { None } else { Some(false) }, "`findmnt -o TARGET,PROPAGATION -T {source}`; give another directory"),
+    Pitfall::new(
+        "mount",
+        Errno::EINVAL,
+        "{source} is in another mount namespace, or a mount in it may not be copied (unbindable), or is locked in this user namespace",
+        |s| if s.source().is_some() { None } else { Some(false) },
+        "`findmnt -o TARGET,PROPAGATION -T {source}`; give another directory",
+    ),
 ];
 
 const CUT: &str = "the options are longer than a page (4095 bytes), and mount(2) cuts them there: too many layers, or too long paths";

@@ -13,20 +13,41 @@ pub const ALL: &[Pitfall] = &[
         "unshare",
         Errno::EPERM,
         "the sysctl kernel.unprivileged_userns_clone is 0: only root may make user namespaces (Debian)",
-        |s| Some(!s.host.is_privileged() && s.host.sysctls.get("kernel.unprivileged_userns_clone") == Some(&0)),
+        |s| {
+            Some(
+                !s.host.is_privileged() && s.host.sysctls.get("kernel.unprivileged_userns_clone") == Some(&0),
+            )
+        },
         "{sudo}sysctl -w kernel.unprivileged_userns_clone=1",
     ),
     Pitfall::new("unshare", Errno::EPERM, APPARMOR, apparmor, UNRESTRICT),
     Pitfall::new("unshare", Errno::EACCES, APPARMOR, apparmor, UNRESTRICT),
-    Pitfall::new("unshare", Errno::EPERM, "learnctr was started in a chroot(2), where the kernel refuses user namespaces (unshare(2))", |s| s.chrooted(), "start it outside, or with a root that is a mount point: `unshare -m` and pivot_root in place of chroot"),
+    Pitfall::new(
+        "unshare",
+        Errno::EPERM,
+        "learnctr was started in a chroot(2), where the kernel refuses user namespaces (unshare(2))",
+        |s| s.chrooted(),
+        "start it outside, or with a root that is a mount point: `unshare -m` and pivot_root in place of chroot",
+    ),
     Pitfall::new(
         "unshare",
         Errno::EPERM,
         "{user} has no number in the user namespace that learnctr is in (unshare(2))",
-        |s| Some(s.is_mapped("uid_map", s.host.uid) == Some(false) || s.is_mapped("gid_map", s.host.gid) == Some(false)),
+        |s| {
+            Some(
+                s.is_mapped("uid_map", s.host.uid) == Some(false)
+                    || s.is_mapped("gid_map", s.host.gid) == Some(false),
+            )
+        },
         "`cat /proc/self/uid_map`: start it as one of these users",
     ),
-    Pitfall::new("unshare", Errno::ENOSPC, "the sysctl {limit} is 0: no namespace of that kind may be made", |s| Some(s.forbidden_by_limit()), "{sudo}sysctl -w {limit}=15000"),
+    Pitfall::new(
+        "unshare",
+        Errno::ENOSPC,
+        "the sysctl {limit} is 0: no namespace of that kind may be made",
+        |s| Some(s.forbidden_by_limit()),
+        "{sudo}sysctl -w {limit}=15000",
+    ),
     Pitfall::new(
         "unshare",
         Errno::ENOSPC,
@@ -34,12 +55,18 @@ pub const ALL: &[Pitfall] = &[
         |s| if s.forbidden_by_limit() { Some(false) } else { None },
         "`lsns -t user` shows them; {sudo}sysctl -w {limit}=15000",
     ),
-    Pitfall::new("unshare", Errno::EINVAL, "this kernel, {kernel}, was built without user namespaces (CONFIG_USER_NS)", |_| Some(!std::path::Path::new("/proc/self/ns/user").exists()), "another kernel; as root, --userns host does without"),
+    Pitfall::new(
+        "unshare",
+        Errno::EINVAL,
+        "this kernel, {kernel}, was built without user namespaces (CONFIG_USER_NS)",
+        |_| Some(!std::path::Path::new("/proc/self/ns/user").exists()),
+        "another kernel; as root, --userns host does without",
+    ),
     Pitfall::new(
         "execve",
         Errno::EPERM,
         "the range to be mapped was not given to {user} in /etc/subuid and /etc/subgid",
-        |s| not_granted(s),
+        not_granted,
         "{range}",
     ),
     Pitfall::new(
@@ -68,7 +95,7 @@ pub const ALL: &[Pitfall] = &[
         "write",
         Errno::EPERM,
         "the ids to be mapped are not there in the user namespace that learnctr is in",
-        |s| outside_not_here(s),
+        outside_not_here,
         "`cat /proc/self/uid_map` shows which ids are: an inner container gets no more than the outer one has",
     ),
     Pitfall::new(
@@ -138,18 +165,19 @@ fn not_granted(s: &Scene) -> Option<bool> {
         if is_of_groups(s) { (s.host.gid, &s.host.subgid) } else { (s.host.uid, &s.host.subuid) };
     let holds = |range: &Range| {
         let end = |start: u32, count: u32| u64::from(start) + u64::from(count);
-        granted.iter().any(|g| {
-            range.outside >= g.start && end(range.outside, range.count) <= end(g.start, g.count)
-        })
+        granted
+            .iter()
+            .any(|g| range.outside >= g.start && end(range.outside, range.count) <= end(g.start, g.count))
     };
-    Some(ranges(s).iter().any(|range| !(range.count == 1 && range.outside == own) && !holds(range)))
+    Some(ranges(s).iter().any(|range| !(holds(range) || range.count == 1 && range.outside == own)))
 }
 
 fn outside_not_here(s: &Scene) -> Option<bool> {
     let maps = if is_of_groups(s) { &s.host.user_namespace.gid_map } else { &s.host.user_namespace.uid_map };
     let end = |start: u32, count: u32| u64::from(start) + u64::from(count);
     let here = |range: &Range| {
-        maps.iter().any(|m| range.outside >= m.inside && end(range.outside, range.count) <= end(m.inside, m.count))
+        maps.iter()
+            .any(|m| range.outside >= m.inside && end(range.outside, range.count) <= end(m.inside, m.count))
     };
     Some(!ranges(s).is_empty() && !ranges(s).iter().all(here))
 }
@@ -165,8 +193,12 @@ fn more_than_own(s: &Scene) -> bool {
 
 fn overlaps(s: &Scene) -> bool {
     let ranges = ranges(s);
-    let bad = |r: &Range| r.count == 0 || r.inside.checked_add(r.count).is_none() || r.outside.checked_add(r.count).is_none();
-    let meet = |a: u32, b: u32, n: u32, m: u32| u64::from(a) < u64::from(b) + u64::from(m) && u64::from(b) < u64::from(a) + u64::from(n);
+    let bad = |r: &Range| {
+        r.count == 0 || r.inside.checked_add(r.count).is_none() || r.outside.checked_add(r.count).is_none()
+    };
+    let meet = |a: u32, b: u32, n: u32, m: u32| {
+        u64::from(a) < u64::from(b) + u64::from(m) && u64::from(b) < u64::from(a) + u64::from(n)
+    };
     ranges.iter().any(bad)
         || ranges.iter().enumerate().any(|(at, a)| {
             ranges.iter().skip(at + 1).any(|b| {
