@@ -160,7 +160,11 @@ impl Walker<'_> {
     /// At a prompt, what the container prints must not run into it.
     fn stdio(&mut self) -> Result<Stdio3, Failure> {
         let Some(person) = &mut self.person else { return Ok(Stdio3::Aside) };
-        let own = |errno| Failure::Own { what: "pipe2(O_CLOEXEC)".to_owned(), errno };
+        let own = |errno| Failure::Own {
+            what: "pipe2(O_CLOEXEC)".to_owned(),
+            errno,
+            next: "`ulimit -n` is how many files may be open".to_owned(),
+        };
         let (reader, writer) = std::io::pipe().map_err(|error| own(error.into()))?;
         person.listen(reader).map_err(own)?;
         Ok(Stdio3::Into(OwnedFd::from(writer)))

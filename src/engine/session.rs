@@ -4,7 +4,7 @@
 //! To pause is not to send the next batch. To run through is to send all that need not wait: one engine,
 //! no second way. Next: `crate::cli::step`, who holds a session.
 
-use super::failure::Failure;
+pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
