@@ -42,7 +42,7 @@ tests() {
     add "$group" "$name" "$@"
     awk '/^successes:$/ { good = 1 } /^failures:$/ { good = 0 } /^---- / { test = $2 }
         /^skipped: / && good { sub(/^skipped: /, ""); print "         skipped: " test ": " $0 }
-        /^test .* \.\.\. ignored/ { print "         skipped: " $2 ": " $0 }' "$log" | sort -u
+        /^test .* \.\.\. ignored/ { test = $2; sub(/.* ignored,? */, ""); print "         skipped: " test ": " $0 }' "$log" | sort -u
 }
 
 # check GROUP NAME COMMAND…: something that passes or fails as one.

@@ -83,7 +83,7 @@ root_disk() {
     say "building the root disk"
     base=$cache/base
     rm -rf "$base"
-    mkdir -p "$base"/{usr,etc,proc,sys,dev,run,root,home/user,var/tmp,tmp,lib/modules}
+    mkdir -p "$base"/{usr,etc,proc,sys,dev,run,root,mnt,opt,srv,home/user,var/tmp,tmp,lib/modules}
     rmdir "$base/lib/modules" "$base/lib"
     local dir word version
     for dir in bin sbin lib lib64 lib32; do
