@@ -3,7 +3,7 @@
 //!
 //! Next: `crate::trace`, which records it, and `crate::terminal::diff`, which shows it.
 
-use crate::view::KernelView;
+use crate::view::{Inside, KernelView, Outside};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -69,12 +69,43 @@ const VOLATILE: [&[&str]; 10] = [
     &["inside", "processes", "value", "count"],
 ];
 
+/// Compare each probe as it is, and only those that differ as JSON: most stages change few.
+macro_rules! differing {
+    ($found:ident, $vantage:literal, $type:ident, $a:expr, $b:expr, $($probe:ident)*) => {{
+        // Without `..`: a probe that is new in the view and forgotten here does not compile.
+        let $type { $($probe: _),* } = $a;
+        $(if $a.$probe != $b.$probe {
+            convert(&[$vantage, stringify!($probe)], Some(&$a.$probe), Some(&$b.$probe), &mut $found);
+        })*
+    }};
+}
+
 /// What turns `a` into `b`.
 pub fn diff(a: &KernelView, b: &KernelView) -> Diff {
-    match (serde_json::to_value(a), serde_json::to_value(b)) {
-        (Ok(a), Ok(b)) => values(&a, &b),
-        // A view is maps with text for keys, numbers and text: there is nothing in it that JSON lacks.
-        _ => Diff::default(),
+    let mut found = Vec::new();
+    if a.pid != b.pid {
+        convert(&["pid"], Some(&a.pid), Some(&b.pid), &mut found);
+    }
+    differing!(found, "outside", Outside, &a.outside, &b.outside,
+        name state executable command_line working_directory session pids processes namespaces time_offsets
+        hostname ids uid_map gid_map setgroups root mounts cgroups capabilities no_new_privs seccomp lsm_label
+        limits oom_score_adj umask signals environment open_files);
+    match (&a.inside, &b.inside) {
+        (Some(a), Some(b)) => differing!(found, "inside", Inside, a, b,
+            hostname ids cgroups processes root devices interfaces routes files),
+        (None, None) => {}
+        (a, b) => convert(&["inside"], a.as_ref(), b.as_ref(), &mut found),
+    }
+    Diff { changes: found }
+}
+
+fn convert<T: Serialize>(path: &[&str], a: Option<&T>, b: Option<&T>, found: &mut Vec<Change>) {
+    // A view is tables, numbers and text: there is nothing in it that JSON lacks.
+    let json = |value: Option<&T>| value.and_then(|value| serde_json::to_value(value).ok());
+    match (json(a), json(b)) {
+        (Some(a), Some(b)) => compare(&mut path.to_vec(), &a, &b, found),
+        (None, None) => {}
+        (a, b) => found.push(change(path, a.as_ref(), b.as_ref())),
     }
 }
 

@@ -263,9 +263,7 @@ fn read_inside(answers: Result<join::Answers, Errno>) -> Inside {
         cgroups: reading("/proc/PID/cgroup, opened inside", part(Part::Cgroup), |bytes| {
             Ok(cgroups::paths(&text(bytes)))
         }),
-        processes: reading("getdents(/proc)", part(Part::Processes), |bytes| {
-            processes::parse_seen(bytes, join::MOST_NAMED)
-        }),
+        processes: reading("getdents(/proc)", part(Part::Processes), processes::parse_seen),
         root: reading("getdents(/)", part(Part::RootEntries), |bytes| Ok(entries::parse(bytes))),
         devices: reading("getdents(/dev)", part(Part::Devices), |bytes| Ok(entries::parse(bytes))),
         routes,

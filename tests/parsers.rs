@@ -74,7 +74,7 @@ proptest! {
         let _ = (status::parse_stat(&text), ids::parse_map(&text), limits::parse(&text));
         let _ = (namespaces::parse(&bytes), small::command_line(&bytes), small::environment(&bytes));
         let _ = (small::label(&bytes), small::time_offsets(&text), cgroups::paths(&text));
-        let _ = (entries::parse(&bytes), processes::parse_seen(&bytes, 32));
+        let _ = (entries::parse(&bytes), processes::parse_seen(&bytes));
         let mine = mounts::parse(&text);
         let _ = root::find("/".into(), &mine, &mounts::parse(&String::from_utf8_lossy(&more)));
         let interfaces = network::interfaces(&bytes, &more);

@@ -15,7 +15,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 /// A directory with more entries than this is shown in part.
 const MOST_ENTRIES: usize = 256;
 /// With more processes than this they are counted, not named.
-pub const MOST_NAMED: usize = 32;
+const MOST_NAMED: usize = 32;
 const MOST_COUNTED: usize = 4096;
 
 pub fn hostname(writer: &mut Writer) {
@@ -81,27 +81,34 @@ pub fn entries(writer: &mut Writer, part: Part, path: &CStr, stat: bool) {
     });
 }
 
-/// The processes that /proc in there shows: how many, and the first of them by number and name.
+/// The processes that /proc in there shows: how many, and if they are few, number and name of each. On a host
+/// with hundreds the names would cost more than the rest of a view, and say nothing of a container.
 pub fn processes(writer: &mut Writer) {
     writer.part(Part::Processes, 8 << 10, |room| {
         let dir = open_dir(c"/proc")?;
         let mut names = [MaybeUninit::uninit(); 8192];
         let mut list = RawDir::new(&dir, &mut names);
-        let (mut used, mut count) = (4, 0u32);
+        let mut first = [[0; 12]; MOST_NAMED];
+        let mut count = 0;
         while let Some(entry) = list.next() {
             let entry = entry?;
-            let number = entry.file_name().to_bytes();
-            if !number.iter().all(u8::is_ascii_digit) || count as usize >= MOST_COUNTED {
+            let number = entry.file_name().to_bytes_with_nul();
+            if !number.first().is_some_and(u8::is_ascii_digit) || count >= MOST_COUNTED {
                 continue;
             }
+            if let Some(place) = first.get_mut(count) {
+                copy(place, number)?;
+            }
             count += 1;
-            if count as usize <= MOST_NAMED {
+        }
+        let mut used = copy(room, &(count as u32).to_ne_bytes())?;
+        if count <= MOST_NAMED {
+            for number in first.iter().take(count).filter_map(|name| CStr::from_bytes_until_nul(name).ok()) {
                 let mut comm = [0; 32];
-                let length = comm_of(&dir, entry.file_name(), &mut comm).unwrap_or(0);
-                put(room, &mut used, &[], &[number, comm.get(..length).unwrap_or(&[])]);
+                let length = comm_of(&dir, number, &mut comm).unwrap_or(0);
+                put(room, &mut used, &[], &[number.to_bytes(), comm.get(..length).unwrap_or(&[])]);
             }
         }
-        copy(room, &count.to_ne_bytes())?;
         Ok(used)
     });
 }

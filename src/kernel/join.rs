@@ -12,7 +12,6 @@
 use super::Errno;
 use super::dir::Dir;
 use super::inside;
-pub use super::inside::MOST_NAMED;
 use super::parts::{self, Part, Writer};
 use rustix::process::{DumpableBehavior, Signal};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};

@@ -89,7 +89,7 @@ pub struct Seen {
 }
 
 /// The helper's record: the count, then number and name of each.
-pub fn parse_seen(bytes: &[u8], most_named: usize) -> Result<Seen, Errno> {
+pub fn parse_seen(bytes: &[u8]) -> Result<Seen, Errno> {
     let ([count], mut rest) = entries::numbers::<1>(bytes).ok_or(Errno::ENODATA)?;
     let mut named = BTreeMap::new();
     while let Some((number, tail)) = entries::counted(rest)
@@ -97,9 +97,6 @@ pub fn parse_seen(bytes: &[u8], most_named: usize) -> Result<Seen, Errno> {
     {
         named.insert(text(number), text(name).trim_end().to_owned());
         rest = tail;
-    }
-    if count as usize > most_named {
-        named.clear();
     }
     Ok(Seen { count, named })
 }
