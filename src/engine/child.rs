@@ -197,8 +197,11 @@ impl Child {
             }
             Step::Terminal { uid } => self.open_terminal(*uid)?,
             Step::ControllingTerminal => {
-                pty::take(self.terminal.as_ref().ok_or(Errno::ENOENT)?)?;
-                self.terminal = None;
+                match self.terminal.take() {
+                    Some(terminal) => pty::take(&terminal)?,
+                    // Who only visits was given one.
+                    None => pty::take_input()?,
+                }
             }
             // As root of a user namespace, for an ordinary user whose container's files have other ids.
             Step::RemoveTree { path } => std::fs::remove_dir_all(path)?,

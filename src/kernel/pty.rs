@@ -38,10 +38,7 @@ pub fn open(root: &Opened, owner: u32) -> Result<(OwnedFd, Opened), Errno> {
 
 /// Make a terminal this session's controlling one, and its standard input, output and error.
 pub fn take(terminal: &Opened) -> Result<(), Errno> {
-    call("ioctl", format_args!("{terminal}, TIOCSCTTY, 0"), || {
-        // SAFETY: no pointers.
-        check(unsafe { libc::ioctl(terminal.fd.as_raw_fd(), libc::TIOCSCTTY, 0) } as i64).map(|_| ())
-    })?;
+    control(terminal.fd.as_raw_fd(), &terminal.to_string())?;
     for standard in 0..3 {
         call("dup2", format_args!("{terminal}, {standard}"), || {
             // SAFETY: no pointers; the copies belong to this process until exec and after.
@@ -49,6 +46,28 @@ pub fn take(terminal: &Opened) -> Result<(), Errno> {
         })?;
     }
     Ok(())
+}
+
+/// The same for what standard input is already.
+pub fn take_input() -> Result<(), Errno> {
+    control(0, "0")
+}
+
+fn control(fd: i32, label: &str) -> Result<(), Errno> {
+    call("ioctl", format_args!("{label}, TIOCSCTTY, 0"), || {
+        // SAFETY: no pointers.
+        check(unsafe { libc::ioctl(fd, libc::TIOCSCTTY, 0) } as i64).map(|_| ())
+    })
+}
+
+/// A pty of the host's: the master end, and the other one.
+pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    unlockpt(&master)?;
+    let terminal = ioctl_tiocgptpeer(&master, flags)?;
+    Ok((master, terminal))
 }
 
 /// The window's size of one terminal, given to another (TIOCGWINSZ, TIOCSWINSZ).

@@ -24,6 +24,8 @@ pub enum Stdio3 {
     Aside,
     /// Nothing to read; what it prints goes there.
     Into(OwnedFd),
+    /// All three are this terminal.
+    Terminal(OwnedFd),
 }
 
 /// Our own executable, where nothing inside the container can write to it: behind a read-only mount that
@@ -85,6 +87,12 @@ pub fn spawn(channel: &Channel, stdio: &Stdio3) -> Result<i32, Errno> {
             .stdout(Stdio::from(fd.try_clone()?))
             .stderr(Stdio::from(fd.try_clone()?));
     }
+    if let Stdio3::Terminal(fd) = stdio {
+        command
+            .stdin(Stdio::from(fd.try_clone()?))
+            .stdout(Stdio::from(fd.try_clone()?))
+            .stderr(Stdio::from(fd.try_clone()?));
+    }
     let pid = call(
         "execve",
         format_args!(
@@ -96,4 +104,10 @@ pub fn spawn(channel: &Channel, stdio: &Stdio3) -> Result<i32, Errno> {
         || command.spawn().map(|child| child.id() as i32).map_err(Errno::from),
     )?;
     Ok(pid)
+}
+
+/// Let an open file survive one execve(2).
+pub fn keep_on_exec(opened: &Opened) -> Result<(), Errno> {
+    // SAFETY: no pointers; the descriptor is open.
+    check(unsafe { libc::fcntl(opened.fd.as_raw_fd(), libc::F_SETFD, 0) } as i64).map(|_| ())
 }
