@@ -1,6 +1,7 @@
 //! `learnctr step`: build a container and stand still after each stage.
 
 use super::build::{self, Build};
+use crate::engine::enter::Visit;
 use crate::engine::journal::sweep;
 use crate::engine::session::{Failure, Recording, Session};
 use crate::kernel::ident;
@@ -10,7 +11,7 @@ use crate::plan::Plan;
 use crate::prepare::{Prepared, Purpose};
 use crate::terminal::prompt::{Asked, Person};
 use crate::terminal::show::{Form, Show};
-use crate::terminal::{self, report, stage, width};
+use crate::terminal::{self, inside, report, stage, width};
 use crate::trace::{Event, SCHEMA};
 use std::cell::RefCell;
 use std::fs::File;
@@ -277,6 +278,14 @@ impl Walker<'_> {
                     diff.map_or(String::new(), |diff| terminal::diff::render(diff, width()))
                 }
                 'v' => session.view().map_or(String::new(), |view| terminal::view::render(view, width())),
+                'o' => inside::both(visit(session, plan, number), planned.stage, width()),
+                'e' => match visit(session, plan, number)
+                    .and_then(|visit| inside::shell(person, &visit, planned.stage.id))
+                {
+                    Ok(Some(end)) => return end,
+                    Ok(None) => continue,
+                    Err(why) => format!(" {why}\n"),
+                },
                 'h' => report::why(planned.stage, width()),
                 '?' => report::help(width()),
                 _ => continue,
@@ -287,4 +296,24 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// The container as one can go into it now; or why not.
+fn visit<'a>(session: &mut Session, plan: &'a Plan, number: usize) -> Result<Visit<'a>, String> {
+    let Some(pid) = session.pid() else {
+        return Err(
+            "There is no process of the container yet: the first is made by the stage userns or clone."
+                .to_owned(),
+        );
+    };
+    if session.has_ended() {
+        return Err("The container's first process has ended, and its namespaces with it.".to_owned());
+    }
+    if plan.stages.get(number).is_some_and(|planned| planned.stage.id == "freeze") {
+        return Err(
+            "The group is frozen: whoever enters it stands still as well. After thaw it can be entered."
+                .to_owned(),
+        );
+    }
+    Ok(Visit { plan, played: number + 1, pid })
 }

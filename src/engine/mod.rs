@@ -5,6 +5,7 @@
 //! container), [`host`] (the host's steps), [`journal`] (what would have to be undone), [`session`].
 
 pub mod child;
+pub mod enter;
 pub mod failure;
 pub mod host;
 pub mod ids;

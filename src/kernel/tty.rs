@@ -40,6 +40,13 @@ impl Keys {
         Ok(termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &modes)?)
     }
 
+    /// Every byte as it is, Ctrl-C too, for a program that has another terminal.
+    pub fn raw(&self) -> Result<(), Errno> {
+        let mut modes = self.before.clone();
+        modes.make_raw();
+        Ok(termios::tcsetattr(std::io::stdin(), OptionalActions::Now, &modes)?)
+    }
+
     /// As it was, for another program.
     pub fn release(&self) {
         let _ = termios::tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.before);
@@ -133,4 +140,16 @@ pub fn unblocked(command: &mut Command) -> &mut Command {
 /// Reading from it gives EAGAIN when there is nothing to read.
 pub fn nonblocking(fd: std::os::fd::BorrowedFd) -> Result<(), Errno> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
+}
+
+/// Write what can be written now; how much that was.
+pub fn write_some(fd: std::os::fd::BorrowedFd, bytes: &[u8]) -> usize {
+    rustix::io::write(fd, bytes).unwrap_or(0)
+}
+
+/// Read what is there now; none when it has ended.
+pub fn read_some(fd: std::os::fd::BorrowedFd) -> Result<Vec<u8>, Errno> {
+    let mut room = [0u8; 4096];
+    let count = rustix::io::read(fd, &mut room)?;
+    Ok(room.get(..count).unwrap_or_default().to_vec())
 }

@@ -4,7 +4,9 @@
 mod changes;
 pub mod diff;
 mod group;
+pub mod inside;
 pub mod palette;
+pub mod plan;
 pub mod prompt;
 pub mod report;
 pub mod show;

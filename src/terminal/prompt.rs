@@ -42,6 +42,14 @@ impl<'a> Person<'a> {
         Ok(Person { keys: Keys::take()?, signals, output: None, line: Vec::new(), typed: VecDeque::new() })
     }
 
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub fn signals(&self) -> &Signals {
+        self.signals
+    }
+
     /// From now on this is what the container prints.
     pub fn listen(&mut self, output: std::io::PipeReader) -> Result<(), Errno> {
         tty::nonblocking(output.as_fd())?;

@@ -26,13 +26,15 @@ pub fn intro(plan: &Printed, interactive: bool, width: usize) -> String {
 }
 
 /// A key, and what it does.
-pub const KEYS: [(&str, &str, &str); 10] = [
+pub const KEYS: [(&str, &str, &str); 12] = [
     ("n", "next", "play the next stage (also Enter and the space bar)"),
     ("c", "run", "run on to the end without a pause"),
     ("a", "calls", "every call of this stage with its reason, in the order in which they were made"),
     ("d", "diff", "every change in the kernel's view since the stage before"),
     ("v", "view", "all that the kernel says of the process now"),
     ("h", "why", "why this stage exists, its man pages, and what can go wrong"),
+    ("o", "both", "this stage's command on the host and inside, side by side"),
+    ("e", "shell", "a shell inside the container as it is now"),
     ("b", "back", "take everything down and build up to the stage before"),
     ("q", "quit", "take everything down (also Ctrl-C)"),
     ("r", "redraw", "show this stage again"),

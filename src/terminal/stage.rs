@@ -98,6 +98,7 @@ pub fn before(number: usize, ids: &[String], stage: &PrintedStage, width: usize)
 fn will(moves: &[PrintedMove], width: usize) -> Vec<Line> {
     let groups = group::moves(moves);
     let mut lines = Vec::new();
+    let room = column(groups.iter().map(|group| group.first), width);
     let hidden = groups.len().saturating_sub(KINDS);
     for (at, one) in groups.iter().enumerate() {
         // The last is what the stage comes to, so it is never among those left out.
@@ -107,14 +108,19 @@ fn will(moves: &[PrintedMove], width: usize) -> Vec<Line> {
             }
             continue;
         }
-        lines.extend(kind(one, width));
+        lines.extend(kind(one, room, width));
     }
     lines
 }
 
-fn kind(one: &Group, width: usize) -> Vec<Line> {
-    let wide = width >= WIDE;
-    let room = if wide { width * 3 / 5 } else { width };
+/// How wide the calls' column is: all of the width where there is no room for a second one.
+pub fn column<'a>(calls: impl Iterator<Item = &'a str>, width: usize) -> usize {
+    let longest = calls.map(|call| call.chars().count() + 10).max().unwrap_or(0);
+    if width < WIDE { width } else { longest.clamp(width * 2 / 5, width * 3 / 5) }
+}
+
+fn kind(one: &Group, room: usize, width: usize) -> Vec<Line> {
+    let wide = room < width;
     let mut lines = call_lines(one.side, one.first, room);
     if one.count > 1 {
         let others: Vec<String> = one.others.iter().map(|other| clean(other)).collect();
