@@ -43,6 +43,9 @@ impl Prepared {
             crate::image::ensure(&image.dir, image.owner, &mut |_| {})?;
         }
         crate::spec::users::look_up(&mut container)?;
+        // Asked for by -t, or by a bundle: it gets a terminal even if nobody sits at one.
+        let asked = container.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
+        let terminal = terminal || asked && matches!(purpose, Purpose::Run { .. });
         let mut choices = Choices { terminal, veth: None, filter: filter(&container, &host, purpose)? };
         if container.network == Network::Veth {
             choices.veth = Some(veth(&container.id)?);

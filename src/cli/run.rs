@@ -1,44 +1,64 @@
-//! `learnctr run`: build the same container with no pause and no recording.
+//! `learnctr run`: build the same container with no pause and no recording, and stand in for its command.
 
 use super::build::Build;
+use crate::engine::journal;
 use crate::engine::session::{Recording, Session};
-use crate::kernel::{process, spawn::Stdio3};
+use crate::kernel::attach::Attached;
+use crate::kernel::spawn::Stdio3;
+use crate::prepare::Purpose;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// Build the same container with no pause
+///
+/// Signals, the terminal and its size are passed on. The exit status is the command's; 128 and the signal's
+/// number when a signal ended it; 127 when the command is not found inside, 126 when it cannot be executed;
+/// 1 when the container could not be built.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  learnctr run                                   the default container: a small web server
+  learnctr run -- sh                             a shell inside
+  learnctr run --memory 64m --network none -- id
+  learnctr run --rootfs ./alpine -- /bin/sh      over a root file system of yours, which stays as it is
+  learnctr run --bundle ./bundle                 what an OCI config.json says")]
 pub struct Args {
     #[command(flatten)]
     build: Build,
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (prepared, plan) = args.build.plan(crate::prepare::Purpose::Run { terminal: false })?;
-    for left in crate::engine::journal::sweep(&prepared.host.dirs.state) {
+    // Before anything is made, so that Ctrl-C cannot leave half of it behind.
+    let attached = Attached::new()?;
+    let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let (prepared, plan) = args.build.plan(Purpose::Run { terminal })?;
+    for left in journal::sweep(&prepared.host.dirs.state) {
         anstream::eprintln!(
-            "learnctr: the container {} was left behind by a learnctr that died; it is removed",
+            "learnctr: removed what a learnctr that died had left of the container {}",
             left.id
         );
     }
     let mut tell = |_| {};
     let mut session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
     let exec = plan.position("exec").map_or(plan.stages.len(), |exec| exec + 1);
-    if let Err(failure) = session.play(0..exec) {
-        anstream::eprintln!("learnctr: {failure}");
-        return Ok(ExitCode::from(failure.status()));
+    let built = session.play(0..exec);
+    let outcome = match (built, session.pid()) {
+        (Ok(()), Some(pid)) => {
+            let terminal = session.take_terminal();
+            attached.pass_on(pid, terminal, || session.has_ended())?;
+            Ok(session.status().unwrap_or(1))
+        }
+        (Ok(()), None) => Ok(0),
+        (Err(failure), _) => Err(failure),
+    };
+    for (step, errno) in session.finish() {
+        anstream::eprintln!("learnctr: not undone: {step} = -1 {errno}; the next learnctr tries again");
     }
-    if let Some(pid) = session.pid() {
-        let fd = process::pidfd(pid);
-        if let Ok(fd) = fd {
-            use std::os::fd::AsRawFd;
-            while !session.has_ended() {
-                let _ = process::poll(&[fd.as_raw_fd()], -1);
-            }
+    match outcome {
+        Ok(status) => Ok(ExitCode::from(status as u8)),
+        Err(failure) => {
+            anstream::eprintln!("learnctr: {failure}");
+            Ok(ExitCode::from(failure.status()))
         }
     }
-    let status = session.status().unwrap_or(0);
-    for (step, errno) in session.finish() {
-        anstream::eprintln!("learnctr: not undone: {step}: {errno}");
-    }
-    Ok(ExitCode::from(status as u8))
 }

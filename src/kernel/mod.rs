@@ -4,6 +4,7 @@
 //! Next: `crate::engine`, which decides when they are made.
 #![allow(unsafe_code)]
 
+pub mod attach;
 pub mod attempt;
 pub mod bpf;
 pub mod call;

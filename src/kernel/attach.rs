@@ -1,0 +1,180 @@
+//! How does the host's process stand in for the container's? It passes on signals and the terminal's bytes
+//! and size, and waits: one poll(2) for all of it, no thread.
+//!
+//! Next: `crate::cli::run`, which uses it.
+
+use super::{Errno, check, process, pty};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::termios::{self, SetArg, Termios};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Signals that are passed on are held back from here on, so that none is lost while the container is built.
+pub struct Attached {
+    signals: SignalFd,
+    /// The mask that was found, to be put back.
+    before: SigSet,
+}
+
+/// How long a process may take to end after its terminal has gone.
+const AFTER_HANGUP: Duration = Duration::from_secs(2);
+/// So many requests to end mean it (as docker run has it).
+const INSISTED: u32 = 3;
+
+impl Attached {
+    pub fn new() -> Result<Attached, Errno> {
+        let mut all = SigSet::all();
+        // These are about this process: its own children, its own faults, its own stop by the shell.
+        for own in [
+            Signal::SIGCHLD,
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGTRAP,
+            Signal::SIGABRT,
+            Signal::SIGTSTP,
+            Signal::SIGTTIN,
+            Signal::SIGTTOU,
+            Signal::SIGPIPE,
+            Signal::SIGURG,
+        ] {
+            all.remove(own);
+        }
+        let mut before = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&all), Some(&mut before))?;
+        let signals = SignalFd::with_flags(&all, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Attached { signals, before })
+    }
+
+    /// A signal that asks to end, if one has come: for the time before there is anything to pass it to.
+    pub fn asked_to_end(&self) -> Option<i32> {
+        let info = self.signals.read_signal().ok()??;
+        let signal = i32::try_from(info.ssi_signo).ok()?;
+        matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT).then_some(signal)
+    }
+
+    /// Stand in for `pid` until it ends, which `ended` tells; `terminal` is the host's end of its pty.
+    pub fn pass_on(
+        &self,
+        pid: i32,
+        terminal: Option<OwnedFd>,
+        mut ended: impl FnMut() -> bool,
+    ) -> Result<(), Errno> {
+        let raw = terminal.as_ref().and_then(|_| Raw::take().ok());
+        if let Some(master) = &terminal {
+            let _ = pty::copy_size(0, master.as_raw_fd());
+        }
+        let pidfd = process::pidfd(pid)?;
+        let mut input = terminal.is_some();
+        let mut output = terminal.is_some();
+        let mut asked = 0;
+        let mut kill_at: Option<Instant> = None;
+        loop {
+            let master = terminal.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let watched = [
+                self.signals.as_raw_fd(),
+                pidfd.as_raw_fd(),
+                if output { master } else { -1 },
+                if input { 0 } else { -1 },
+            ];
+            let timeout =
+                kill_at.map_or(-1, |at| at.saturating_duration_since(Instant::now()).as_millis() as i32);
+            let ready = process::poll(&watched, timeout)?;
+            let is_ready = |which: usize| ready.get(which).copied().unwrap_or(false);
+            if kill_at.is_some_and(|at| Instant::now() >= at) {
+                let _ = process::kill(pid, libc::SIGKILL);
+                kill_at = None;
+            }
+            if is_ready(0)
+                && let Ok(Some(info)) = self.signals.read_signal()
+            {
+                let signal = i32::try_from(info.ssi_signo).unwrap_or(libc::SIGTERM);
+                match signal {
+                    libc::SIGWINCH if terminal.is_some() => _ = pty::copy_size(0, master),
+                    libc::SIGHUP => {
+                        kill_at = kill_at.or(Some(Instant::now() + AFTER_HANGUP));
+                        let _ = process::kill(pid, signal);
+                    }
+                    libc::SIGINT | libc::SIGTERM if asked + 1 >= INSISTED => {
+                        _ = process::kill(pid, libc::SIGKILL)
+                    }
+                    _ => {
+                        asked += u32::from(matches!(signal, libc::SIGINT | libc::SIGTERM));
+                        let _ = process::kill(pid, signal);
+                    }
+                }
+            }
+            if is_ready(2) {
+                output = copy(master, 1);
+            }
+            if is_ready(3) {
+                // At the end of input, the inside's read(2) must end too: Ctrl-D says so to a terminal.
+                input = copy(0, master);
+                if !input {
+                    let _ = write_all(master, &[4]);
+                }
+            }
+            if is_ready(1) && ended() {
+                // What it wrote last is still in the pty.
+                while output && process::poll(&[master], 0)?.first() == Some(&true) {
+                    output = copy(master, 1);
+                }
+                drop(raw);
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}
+
+/// Pass on what is there; whether there can be more. EIO of a pty means that nobody has its other end.
+fn copy(from: i32, to: i32) -> bool {
+    let mut buffer = [0u8; 8192];
+    // SAFETY: the buffer is as long as said.
+    match check(unsafe { libc::read(from, buffer.as_mut_ptr().cast(), buffer.len()) } as i64) {
+        Ok(0) => false,
+        Ok(length) => buffer.get(..length as usize).is_some_and(|bytes| write_all(to, bytes)),
+        Err(Errno::EINTR | Errno(libc::EAGAIN)) => true,
+        Err(_) => false,
+    }
+}
+
+fn write_all(to: i32, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        // SAFETY: pointer and length are the slice's.
+        match check(unsafe { libc::write(to, bytes.as_ptr().cast(), bytes.len()) } as i64) {
+            Ok(length) => bytes = bytes.get(length as usize..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(Errno(libc::EAGAIN)) => _ = process::poll(&[], 1),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+/// The caller's terminal without its own line editing, echo and signal keys: the inside's has them.
+struct Raw(Termios);
+
+impl Raw {
+    fn take() -> Result<Raw, Errno> {
+        let stdin = std::io::stdin();
+        let before = termios::tcgetattr(stdin.as_fd())?;
+        let mut raw = before.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(stdin.as_fd(), SetArg::TCSADRAIN, &raw)?;
+        Ok(Raw(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin().as_fd(), SetArg::TCSADRAIN, &self.0);
+    }
+}
