@@ -5,6 +5,7 @@
 
 use crate::host::Host;
 use crate::kernel::{net::Netlink, seccomp};
+use crate::spec::seccomp::native_arch;
 use crate::spec::{Container, Network, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
@@ -82,14 +83,24 @@ fn filter(
     host: &Host,
     purpose: Purpose,
 ) -> Result<Option<(Program, u64)>, seccomp::Error> {
-    let profile = container.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let kept = host.dirs.data.join("seccomp");
+    if let (Some(docker), Some(arch), Purpose::Run { .. }) = (container.docker_filter, native_arch(), purpose) {
+        let caps = crate::spec::caps::set(docker.capabilities);
+        return seccomp::default_cached(&caps, docker.kernel, arch, &kept).map(given);
+    }
+    let described = container.described();
+    let profile = described.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
     let Some(profile) = profile else { return Ok(None) };
     let program = match purpose {
         Purpose::Show => seccomp::compile(profile)?,
-        Purpose::Run { .. } => seccomp::compile_cached(profile, &host.dirs.data.join("seccomp"))?,
+        Purpose::Run { .. } => seccomp::compile_cached(profile, &kept)?,
     };
+    Ok(given(program))
+}
+
+fn given(program: seccomp::Program) -> Option<(Program, u64)> {
     let bytes = crate::kernel::bpf::to_bytes(&program.filter);
-    Ok(Some((Program(bytes), u64::from(program.flags))))
+    Some((Program(bytes), u64::from(program.flags)))
 }
 
 /// Names and addresses that collide with nothing that this host has now.

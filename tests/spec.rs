@@ -152,7 +152,7 @@ fn the_default_is_dockers_and_each_difference_has_its_reason() {
     assert!(notes.is_empty(), "{notes:?}");
     let ours = described(&["--", "sleep", "1000"], &host(true, cgroup::Mode::Hybrid)).unwrap();
     let mut found = Vec::new();
-    differences("", &to_json(&docker), &to_json(&ours.spec), &mut found);
+    differences("", &to_json(&docker), &to_json(&ours.described()), &mut found);
     found.sort();
     assert_eq!(
         found,

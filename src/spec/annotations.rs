@@ -55,7 +55,7 @@ pub fn annotated(container: &Container) -> Spec {
         say("image", store.owner.map_or("self".to_owned(), |(uid, gid)| format!("{uid}:{gid}")));
     }
     say("volumes", paths(&container.volumes));
-    let mut spec = container.spec.clone();
+    let mut spec = container.described();
     spec.set_annotations(Some(all));
     spec
 }

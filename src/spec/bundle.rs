@@ -88,6 +88,7 @@ pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result
             _ => None,
         },
         layers,
+        docker_filter: None,
         network,
         init: options.init || ours.init,
         user: ours.user,

@@ -20,6 +20,9 @@ pub struct Container {
     pub image: Option<Store>,
     /// The layers of its root; `None` where `root.path` is used as it is.
     pub layers: Option<Layers>,
+    /// Docker's own seccomp profile, which [`Container::described`] writes out: parsing it takes longer than all the
+    /// rest of a description, and its finished filter is kept.
+    pub docker_filter: Option<DockerFilter>,
     pub network: Network,
     /// PID 1 is learnctr's own small init.
     pub init: bool,
@@ -53,6 +56,14 @@ impl Note {
     pub fn new(stage: &'static str, text: impl Into<String>) -> Note {
         Note { stage, text: text.into() }
     }
+}
+
+/// What Docker's profile depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DockerFilter {
+    /// The capabilities of the bounding set.
+    pub capabilities: u64,
+    pub kernel: (u32, u32),
 }
 
 /// The default image, as `crate::image::ensure` is asked for it.
@@ -94,6 +105,18 @@ impl Container {
             Some(dir) => Container::from_bundle(dir, options, host, &id),
             None => Container::from_options(options, host, &id),
         }
+    }
+
+    /// The description with nothing left to be filled in.
+    pub fn described(&self) -> Spec {
+        let mut spec = self.spec.clone();
+        if let (Some(filter), Some(arch), Some(linux)) =
+            (self.docker_filter, super::seccomp::native_arch(), spec.linux_mut())
+        {
+            let caps = super::caps::set(filter.capabilities);
+            linux.set_seccomp(super::seccomp::docker_default(&caps, filter.kernel, arch).ok());
+        }
+        spec
     }
 
     /// Its config.json, with what OCI has no field for as annotations: `--bundle` gives the same container.

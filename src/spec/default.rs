@@ -6,7 +6,7 @@
 use super::Error;
 use super::caps;
 use super::check;
-use super::container::{Container, Layers, Note, Store, directory};
+use super::container::{Container, DockerFilter, Layers, Note, Store, directory};
 use super::devices::devices;
 use super::env;
 use super::fit::fit;
@@ -42,7 +42,7 @@ const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 
 /// The description of the default container, as changed by the options.
 pub fn default(options: &Options, host: &Host) -> Result<Spec, Error> {
-    describe(options, host, &Container::new_id(options)).map(|container| container.spec)
+    describe(options, host, &Container::new_id(options)).map(|container| container.described())
 }
 
 /// The whole container that the options ask for.
@@ -118,7 +118,8 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     });
     fit(&mut config, host, &mut notes)?;
     let mut spec: Spec = super::json::from_value(config, "options")?;
-    if let Some(linux) = spec.linux_mut() {
+    let docker_filter = security.is_docker().then_some(DockerFilter { capabilities, kernel: host.release });
+    if let (None, Some(linux)) = (docker_filter, spec.linux_mut()) {
         linux.set_seccomp(security.seccomp(capabilities, host)?);
     }
     check::check(&spec, "options", &mut notes)?;
@@ -127,6 +128,7 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
         spec,
         image: store,
         layers: Some(layers),
+        docker_filter,
         network,
         init: options.init,
         user,

@@ -27,7 +27,7 @@ mod security;
 pub mod users;
 pub mod values;
 
-pub use container::{Container, Layers, Note, Store};
+pub use container::{Container, DockerFilter, Layers, Note, Store};
 pub use default::default;
 pub use error::Error;
 pub use json::to_json;

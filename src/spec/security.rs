@@ -48,6 +48,11 @@ impl Security {
         security
     }
 
+    /// Whether the filter is Docker's own, for a processor that seccomp knows.
+    pub fn is_docker(&self) -> bool {
+        matches!(self.seccomp, Profile::Docker) && seccomp::native_arch().is_some()
+    }
+
     /// The filter, as the description has it; Docker's depends on the capabilities, the kernel and the processor.
     pub fn seccomp(&self, capabilities: u64, host: &Host) -> Result<Option<LinuxSeccomp>, Error> {
         let bounding = caps::set(capabilities);
