@@ -3,6 +3,7 @@
 //!
 //! Next: `engine::session`, which walks it.
 
+use crate::kernel::bpf::explore::Verdict;
 use crate::stage::{Ground, Move, Side, Stage};
 use crate::stages;
 use oci_spec::runtime::LinuxNamespaceType as Ns;
@@ -69,6 +70,7 @@ impl Plan {
             })
             .filter(|planned| !planned.moves.is_empty() || !planned.notes.is_empty())
             .collect();
+        let stages = with_the_command(stages, ground);
         Ok(Plan { id: ground.container.id.clone(), stages })
     }
 
@@ -108,6 +110,32 @@ fn order(ground: &Ground) -> Vec<&'static Stage> {
         put_before(&mut order, "seccomp", "caps");
     }
     order
+}
+
+/// A filter that does not even allow the calls by which the child waits for its next step is loaded in one
+/// breath with the command: there is no pause between the two.
+fn with_the_command(mut stages: Vec<Planned>, ground: &Ground) -> Vec<Planned> {
+    let Some((program, _)) = &ground.choices.filter else { return stages };
+    let filter = [program.instructions().unwrap_or_default()];
+    let refused = |name: &&str| {
+        let verdict = crate::kernel::seccomp::ask(&filter, name);
+        !matches!(verdict, Some(Verdict::Always(action)) if action.lets_through())
+    };
+    let Some(first) = ["recvmsg", "sendmsg"].iter().find(|name| refused(name)) else { return stages };
+    let at = |id: &str| stages.iter().position(|planned| planned.stage.id == id);
+    if let (Some(from), Some(to)) = (at("seccomp"), at("exec"))
+        && from + 1 == to
+    {
+        let filter = stages.remove(from);
+        if let Some(exec) = stages.get_mut(from) {
+            exec.notes.push(format!(
+                "the stage seccomp is played with this one: the filter refuses {first}, by which this process waits for its next step"
+            ));
+            exec.notes.extend(filter.notes);
+            exec.moves.splice(0..0, filter.moves);
+        }
+    }
+    stages
 }
 
 fn put_before(order: &mut Vec<&'static Stage>, id: &str, other: &str) {

@@ -84,7 +84,8 @@ fn filter(
     purpose: Purpose,
 ) -> Result<Option<(Program, u64)>, seccomp::Error> {
     let kept = host.dirs.data.join("seccomp");
-    if let (Some(docker), Some(arch), Purpose::Run { .. }) = (container.docker_filter, native_arch(), purpose) {
+    if let (Some(docker), Some(arch), Purpose::Run { .. }) = (container.docker_filter, native_arch(), purpose)
+    {
         let caps = crate::spec::caps::set(docker.capabilities);
         return seccomp::default_cached(&caps, docker.kernel, arch, &kept).map(given);
     }

@@ -59,8 +59,11 @@ impl Child {
         let mut first = 0;
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.steps.len());
         for (number, step) in batch.steps.iter().enumerate() {
-            // After these nothing more can be said, or only what the filter allows.
-            if matches!(step, Step::Exec(_) | Step::Seccomp { .. } | Step::Init) && !answers.is_empty() {
+            // After these nothing more can be said, or only what the filter allows: which may be nothing.
+            let filtered = number.checked_sub(1).and_then(|before| batch.steps.get(before));
+            let says = matches!(step, Step::Exec(_) | Step::Seccomp { .. } | Step::Init)
+                && !matches!(filtered, Some(Step::Seccomp { .. }));
+            if says && !answers.is_empty() {
                 self.answer(first, std::mem::take(&mut answers));
                 first = number;
             }
