@@ -55,6 +55,9 @@ pub struct Session<'a> {
     micros: u64,
 }
 
+/// How long a process that has closed its channel may take until it has ended, or is another program.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
 /// Which move of which stage.
 #[derive(Clone, Copy)]
 struct Place {
@@ -170,7 +173,8 @@ impl<'a> Session<'a> {
     fn must_wait(&self, one: &Move) -> bool {
         let relies = |step: &Step| match step {
             Step::Unshare { flags } => flags & o::CLONE_NEWCGROUP as u64 != 0,
-            Step::Exec(_) | Step::Init => true,
+            // A filter may forbid to say that the batch before the command is done.
+            Step::Exec(_) | Step::Init | Step::Seccomp { .. } => true,
             _ => false,
         };
         self.beside.is_some() && relies(&one.step)
@@ -353,18 +357,19 @@ impl<'a> Session<'a> {
                 Ok(Received::End) | Err(_) => end = true,
             }
         }
-        let executes = moves.last().is_some_and(|(_, one)| matches!(one.step, Step::Exec(_)));
         let refused = answers.iter().flatten().any(|answer| matches!(answer.outcome, Outcome::Refused(_)));
-        // End-of-file after Exec was sent means that the new program runs, or that the child is gone.
-        let executed = executes && end && !refused && self.is_executed();
+        // Everything before the command is answered before it is executed; but for a filter, which may
+        // forbid the answer, so that only what is seen of the process tells.
+        let silent = |step: &Step| matches!(step, Step::Exec(_) | Step::Init | Step::Seccomp { .. });
+        let only_the_command =
+            moves.iter().zip(&answers).all(|((_, one), answer)| answer.is_some() || silent(&one.step));
+        let executes = moves.last().is_some_and(|(_, one)| matches!(one.step, Step::Exec(_)));
+        let executed = executes && end && !refused && only_the_command && self.is_executed();
         for ((place, _), answer) in moves.iter().zip(answers) {
             let done = match answer {
                 Some(answer) => Done { outcome: answer.outcome, calls: answer.calls, micros: answer.micros },
                 None if executed => Done { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
-                None => {
-                    self.has_ended();
-                    return Err(Failure::Died { stage: self.stage(*place).id, ended: self.ended });
-                }
+                None => return Err(self.died(*place)),
             };
             if let Outcome::Forked { pid } = done.outcome {
                 self.pid = Some(pid);
@@ -381,16 +386,31 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Whether the process is another program now, or was and has ended.
+    /// Whether the process is another program now, or was and has ended: end-of-file on the channel can
+    /// mean either, or that the child is about to be gone.
     fn is_executed(&mut self) -> bool {
         let Some(pid) = self.pid() else { return false };
-        if self.has_ended() {
-            // Our own child side leaves with 0 only when the channel ends, and it has not.
-            return matches!(self.ended, Some(Ended::Exited(_)));
+        let init = self.plan.stages.iter().any(|planned| planned.moves.iter().any(|m| m.step == Step::Init));
+        let until = Instant::now() + LAST_MOMENTS;
+        while !self.has_ended() && Instant::now() < until {
+            // A process that is ending has no command line any more, and no executable.
+            let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let name = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
+            if !name.is_empty() && (init || name != spawn::CHILD.as_bytes()) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_micros(50));
         }
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        self.plan.stages.iter().any(|planned| planned.moves.iter().any(|m| m.step == Step::Init))
-            || comm.split('\0').next() != Some(spawn::CHILD)
+        self.ended.is_some()
+    }
+
+    /// The child has closed its end: wait until it has ended too, to say how.
+    fn died(&mut self, place: Place) -> Failure {
+        let until = Instant::now() + LAST_MOMENTS;
+        while !self.has_ended() && Instant::now() < until {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Failure::Died { stage: self.stage(place).id, ended: self.ended }
     }
 
     /// Wait for what runs beside the child's steps.

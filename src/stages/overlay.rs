@@ -86,6 +86,10 @@ fn moves(ground: &Ground) -> Vec<Move> {
                 escaped(&layers.work)
             );
             let mut why = "the uppermost layer first; what is written goes to upper".to_owned();
+            if ground.host.at_least(5, 10) {
+                data.push_str(",volatile");
+                why.push_str("; volatile, as it goes with the container: otherwise unmounting waits until the disk has it all");
+            }
             if super::userns::is_new(ground) {
                 data.push_str(",userxattr");
                 why.push_str("; in a user namespace its marks are user.* attributes, as trusted.* ones are not ours to set (Linux 5.11)");
