@@ -58,7 +58,9 @@ pub fn telling(diff: Option<&Diff>, seen: bool, width: usize) -> Vec<Line> {
     let mut lines = prose(Style::new(), 2, &summary, width);
     let text = super::diff::render(&few(diff), width.saturating_sub(2));
     let shown: Vec<&str> = text.lines().collect();
-    lines.push(Line::default());
+    if !shown.is_empty() {
+        lines.push(Line::default());
+    }
     for line in shown.iter().take(MOST) {
         let columns = anstream::adapter::strip_str(line).to_string().chars().count();
         lines.push(Line { styled: format!(" {line}"), columns: columns + 1 });

@@ -22,9 +22,9 @@ pub fn name(step: &str) -> &str {
     step.split('(').next().unwrap_or(step)
 }
 
-/// "the group for pids" and "the group for memory" are one reason.
-fn opening(why: &str) -> impl Iterator<Item = &str> {
-    why.split(' ').take(3)
+/// "the group for pids" and "the group for memory" are one reason: all but the last word.
+fn opening(why: &str) -> &str {
+    why.rsplit_once(' ').map_or(why, |(opening, _)| opening)
 }
 
 /// In the order of the first of each.
@@ -35,7 +35,7 @@ pub fn moves(moves: &[PrintedMove]) -> Vec<Group<'_>> {
             known.first().is_some_and(|first| {
                 first.side == one.side
                     && name(&first.step) == name(&one.step)
-                    && opening(&first.why).eq(opening(&one.why))
+                    && opening(&first.why) == opening(&one.why)
             })
         };
         match groups.iter_mut().find(same) {
@@ -49,15 +49,13 @@ pub fn moves(moves: &[PrintedMove]) -> Vec<Group<'_>> {
 fn told<'a>(group: &[&'a PrintedMove]) -> Option<Group<'a>> {
     let first = *group.first()?;
     let steps: Vec<&str> = group.iter().map(|one| one.step.as_str()).collect();
-    let mut others: Vec<&str> = differing(&steps).into_iter().skip(1).collect();
+    // Where they differ in two arguments the first one tells them apart.
+    let differing = differing(&steps).into_iter().map(|part| part.split('"').next().unwrap_or(part));
+    let mut others: Vec<&str> = differing.skip(1).collect();
     others.retain(|other| !other.is_empty());
     others.dedup();
     let same_why = group.iter().all(|one| one.why == first.why);
-    let why = if same_why {
-        first.why.clone()
-    } else {
-        opening(&first.why).chain(["…"]).collect::<Vec<_>>().join(" ")
-    };
+    let why = if same_why { first.why.clone() } else { format!("{} …", opening(&first.why)) };
     Some(Group { side: first.side, first: &first.step, count: group.len(), others, why })
 }
 

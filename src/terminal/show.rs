@@ -179,11 +179,8 @@ impl Show {
     fn ended(&mut self, refused: &[String]) {
         let mut lines = Vec::new();
         if refused.is_empty() {
-            lines.push(indented(
-                1,
-                KERNEL,
-                "taken down: nothing of it is left on this machine, but the image",
-            ));
+            let text = "taken down: nothing of it is left on this machine, but the image";
+            lines.extend(prose(KERNEL, 1, text, width()));
         }
         for one in refused {
             lines.extend(prose(Tone::Refused.style(), 1, &format!("could not be undone: {one}"), width()));

@@ -270,10 +270,17 @@ fn time(steps: &[Stepped], micros: u64) -> String {
     let slowest = slowest.filter(|step| micros > 1000 && step.micros * 2 > micros && steps.len() > 1);
     match slowest {
         Some(step) => {
-            let part: String = step.planned.step.chars().take(70).collect();
+            let part = cut(&step.planned.step, 60);
             format!("{all}{}, of which {} in {part}", duration(micros), duration(step.micros))
         }
         None => format!("{all}{}", duration(micros)),
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
+        None => text.to_owned(),
     }
 }
 
