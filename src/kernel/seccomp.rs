@@ -168,8 +168,15 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>, whose: &str) -> Result
 fn conditions(rule: &LinuxSyscall) -> Result<Vec<Vec<ScmpArgCompare>>, Error> {
     let args = rule.args().as_deref().unwrap_or_default();
     let compares = args.iter().map(compare).collect::<Result<Vec<_>, _>>()?;
-    let twice = args.iter().enumerate().any(|(i, arg)| args.iter().take(i).any(|a| a.index() == arg.index()));
-    Ok(if twice { compares.into_iter().map(|one| vec![one]).collect() } else { vec![compares] })
+    Ok(if names_one_twice(args) {
+        compares.into_iter().map(|one| vec![one]).collect()
+    } else {
+        vec![compares]
+    })
+}
+
+fn names_one_twice(args: &[LinuxSeccompArg]) -> bool {
+    args.iter().enumerate().any(|(i, arg)| args.iter().take(i).any(|a| a.index() == arg.index()))
 }
 
 fn compare(arg: &LinuxSeccompArg) -> Result<ScmpArgCompare, Error> {

@@ -3,7 +3,7 @@
 //!
 //! Next: `cache`, which keeps what has passed.
 
-use super::{Error, action, library_version};
+use super::{Error, action, library_version, names_one_twice};
 use crate::kernel::Errno;
 use crate::kernel::bpf::{Action, Data, Insn, decide};
 use libseccomp::{ScmpAction, ScmpSyscall};
@@ -66,8 +66,7 @@ fn taken(action: ScmpAction) -> Action {
 fn holds(rule: &LinuxSyscall, args: [u64; 6]) -> bool {
     let conditions = rule.args().as_deref().unwrap_or_default();
     let mut each = conditions.iter().map(|condition| met(condition, args));
-    let named: BTreeSet<usize> = conditions.iter().map(LinuxSeccompArg::index).collect();
-    if named.len() < conditions.len() { each.any(|met| met) } else { each.all(|met| met) }
+    if names_one_twice(conditions) { each.any(|met| met) } else { each.all(|met| met) }
 }
 
 fn met(condition: &LinuxSeccompArg, args: [u64; 6]) -> bool {
@@ -91,8 +90,12 @@ fn points(rules: &[(&LinuxSyscall, Action)]) -> Vec<[u64; 6]> {
     let mut halves = BTreeSet::from([0, u32::MAX]);
     for condition in &conditions {
         let (k, two) = (condition.value(), condition.value_two().unwrap_or(0));
+        let ordered = condition.op() != LinuxSeccompOperator::ScmpCmpEq;
         for half in [k, k >> 32, two, two >> 32].map(|half| half as u32) {
-            halves.extend([half, half.wrapping_sub(1), half.wrapping_add(1)]);
+            halves.insert(half);
+            if ordered {
+                halves.extend([half.wrapping_sub(1), half.wrapping_add(1)]);
+            }
         }
     }
     let values: Vec<u64> = halves
