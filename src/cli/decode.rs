@@ -5,7 +5,7 @@ use crate::decode::ns::{self, Namespaces};
 use crate::decode::seccomp::{self, Answer, Architecture, Decoded};
 use crate::kernel::Errno;
 use crate::probes::Answer as Reading;
-use anstream::println;
+use super::out::say as println;
 use anstyle::Style;
 use clap::Subcommand;
 use std::collections::BTreeMap;

@@ -41,7 +41,7 @@ pub fn main(args: Args) -> super::Result {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::from(1)),
         Err(error) => {
-            anstream::eprintln!("learnctr: {error}");
+            super::out::tell!("learnctr: {error}");
             Ok(ExitCode::from(2))
         }
     }

@@ -5,6 +5,7 @@ mod decode;
 mod diff;
 mod doctor;
 mod generate;
+pub mod out;
 mod plan;
 mod run;
 mod schema;
@@ -66,8 +67,9 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::main(args),
         Command::Generate(args) => generate::main(args),
     };
-    outcome.unwrap_or_else(|error| {
-        anstream::eprintln!("learnctr: {error}");
+    let status = outcome.unwrap_or_else(|error| {
+        out::tell!("learnctr: {error}");
         ExitCode::FAILURE
-    })
+    });
+    if out::lost() && status == ExitCode::SUCCESS { ExitCode::FAILURE } else { status }
 }

@@ -33,7 +33,7 @@ pub fn main(args: Args) -> super::Result {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let (prepared, plan) = args.build.plan(Purpose::Run { terminal })?;
     for left in journal::sweep(&prepared.host.dirs.state) {
-        anstream::eprintln!(
+        super::out::tell!(
             "learnctr: removed what a learnctr that died had left of the container {}",
             left.id
         );
@@ -52,12 +52,12 @@ pub fn main(args: Args) -> super::Result {
         (Err(failure), _) => Err(failure),
     };
     for (step, errno) in session.finish() {
-        anstream::eprintln!("learnctr: not undone: {step} = -1 {errno}; the next learnctr tries again");
+        super::out::tell!("learnctr: not undone: {step} = -1 {errno}; the next learnctr tries again");
     }
     match outcome {
         Ok(status) => Ok(ExitCode::from(status as u8)),
         Err(failure) => {
-            anstream::eprintln!("learnctr: {failure}");
+            super::out::tell!("learnctr: {failure}");
             Ok(ExitCode::from(failure.status()))
         }
     }

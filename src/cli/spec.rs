@@ -25,7 +25,7 @@ pub fn main(args: Args) -> super::Result {
     let host = Host::look();
     let container = Container::asked(&args.options, &host)?;
     for note in &container.notes {
-        anstream::eprintln!("learnctr: {}: {}", note.stage, note.text);
+        super::out::tell!("learnctr: {}: {}", note.stage, note.text);
     }
     let json = serde_json::to_string_pretty(&container.to_json())?;
     writeln!(std::io::stdout().lock(), "{json}")?;

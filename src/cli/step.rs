@@ -97,7 +97,7 @@ pub fn main(args: Args) -> super::Result {
             None => "was left by a session that was killed; it is removed now".to_owned(),
             Some((step, errno)) => format!("was left by a session that was killed; {step} = {errno}"),
         };
-        anstream::eprintln!("learnctr: container {} {told}", leftover.id);
+        super::out::tell!("learnctr: container {} {told}", leftover.id);
     }
     let mut walker =
         Walker { plan: &plan, prepared: &prepared, until, show: &show, signals: &signals, person };

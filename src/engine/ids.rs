@@ -33,7 +33,7 @@ pub fn remove_in_user_namespace(path: &Path) -> Result<(), Errno> {
             args.extend([inside, range.start, range.count].map(|n| n.to_string()));
             inside += range.count;
         }
-        let status = Command::new(helper).args(args).stdin(Stdio::null()).status()?;
+        let status = Command::new(helper).args(args).stdin(Stdio::null()).stderr(Stdio::null()).status()?;
         if status.success() { Ok(()) } else { Err(Errno::EPERM) }
     };
     use crate::step::Step;

@@ -50,6 +50,13 @@ impl Journal {
         self.undos.retain(|known| known != undo);
     }
 
+    /// A step was refused, so there is nothing of it to undo.
+    pub fn not_made(&mut self, undo: &Step) {
+        if self.undos.last() == Some(undo) {
+            self.undos.pop();
+        }
+    }
+
     /// Undo everything, the last first, and remove the journal. What could not be undone stays written
     /// down, and is said.
     pub fn undo(mut self) -> Vec<(Step, Errno)> {

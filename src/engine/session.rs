@@ -313,6 +313,13 @@ impl<'a> Session<'a> {
         if let (Outcome::Done | Outcome::Noted(_), Some(journal)) = (&done.outcome, &mut self.journal) {
             journal.undone(&step);
         }
+        // What was there before is not ours to take back. A file that could not be written is there, half made.
+        if let (Outcome::Refused(_), Some(undo), Some(journal)) =
+            (&done.outcome, &one.undo, &mut self.journal)
+            && !matches!(step, Step::Create { .. })
+        {
+            journal.not_made(undo);
+        }
         self.stepped(place, done)
     }
 

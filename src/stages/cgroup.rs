@@ -53,7 +53,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
             // Beside v1's hierarchies, v2 has only the controllers that v1 does not use.
             version2(ground, place, resources, &mut moves);
         } else {
-            version1(place, resources, &mut moves);
+            version1(ground, place, resources, &mut moves);
         }
     }
     if super::clone::into_cgroup(ground).is_some() {
@@ -122,7 +122,12 @@ fn write(place: &Place, limit: &limits::Write) -> Move {
     Move::host(step, meaning(&limit.file))
 }
 
-fn version1(place: &Place, resources: &LinuxResources, moves: &mut Vec<Move>) {
+/// Device rules, of either version, are for root of the machine: root of a user namespace has no say in them.
+fn may_rule_devices(ground: &Ground) -> bool {
+    ground.host.is_privileged() && ground.host.user_namespace.initial
+}
+
+fn version1(ground: &Ground, place: &Place, resources: &LinuxResources, moves: &mut Vec<Move>) {
     let has = |name: &str| place.controllers.iter().any(|known| known == name);
     if has("cpuset") {
         for group in between(place).iter().chain([&place.dir]) {
@@ -139,7 +144,7 @@ fn version1(place: &Place, resources: &LinuxResources, moves: &mut Vec<Move>) {
             moves.push(write(place, &limit));
         }
     }
-    if has("devices") {
+    if has("devices") && may_rule_devices(ground) {
         for (file, line) in v1_lines(&limits::rules(resources)).unwrap_or_default() {
             let path = At::Host(place.dir.join(file));
             moves.push(Move::host(Step::Write { path, text: line }, meaning(file)));
@@ -183,7 +188,7 @@ fn version2(ground: &Ground, place: &Place, resources: &LinuxResources, moves: &
     {
         moves.push(write(place, limit));
     }
-    if alone && !rules.is_empty() && ground.host.is_privileged() && ground.host.user_namespace.initial {
+    if alone && !rules.is_empty() && may_rule_devices(ground) {
         let rules = serde_json::to_string(&rules).unwrap_or_default();
         let step = Step::DeviceProgram { cgroup: place.dir.clone(), rules };
         moves.push(Move::host(step, "version 2 has no devices controller: the rules are a small eBPF program, asked at every mknod and open"));

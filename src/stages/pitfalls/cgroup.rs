@@ -136,7 +136,12 @@ pub const ALL: &[Pitfall] = &[
         "write",
         Errno::EPERM,
         "device rules ask for CAP_SYS_ADMIN in the machine's first user namespace",
-        |s| Some(s.controller().as_deref() == Some("devices") && s.in_user_namespace()?),
+        |s| {
+            Some(
+                s.controller().as_deref() == Some("devices")
+                    && (s.in_user_namespace()? || s.lacks_cap(21)?),
+            )
+        },
         "start learnctr as root of the machine",
     ),
     Pitfall::new(

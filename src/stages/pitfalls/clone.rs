@@ -16,14 +16,14 @@ pub const ALL: &[Pitfall] = &[
     Pitfall::new(
         "unshare|clone|clone3|setns|mount",
         Errno::EPERM,
-        "each namespace but a user namespace asks for CAP_SYS_ADMIN, and {user} has it only in a user namespace of its own,          which was left out",
-        |s| Some(s.without("userns") && s.lacks_cap(21)?),
+        "each namespace but a user namespace asks for CAP_SYS_ADMIN, and {user} has it only in a user namespace of its own, which was left out",
+        |s| Some(s.without("userns") && s.host.uid != 0 && s.lacks_cap(21)?),
         AS_ROOT,
     ),
     Pitfall::new(
         "unshare|clone|clone3|mount",
         Errno::EPERM,
-        "AppArmor made the user namespace but gives no capabilities in it to programs without a profile of their own          (kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu)",
+        "AppArmor made the user namespace but gives no capabilities in it to programs without a profile of their own (kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu)",
         apparmor,
         "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
@@ -31,7 +31,7 @@ pub const ALL: &[Pitfall] = &[
         "unshare|clone|clone3",
         Errno::EPERM,
         "the process lacks CAP_SYS_ADMIN, which every namespace but a user namespace asks for",
-        |s| s.lacks_cap(21),
+        |s| Some((!s.without("userns") || s.host.uid == 0) && s.lacks_cap(21)?),
         AS_ROOT,
     ),
     Pitfall::new(
@@ -44,7 +44,7 @@ pub const ALL: &[Pitfall] = &[
     Pitfall::new(
         "unshare|clone|clone3",
         Errno::ENOSPC,
-        "as many namespaces of one kind as {limit} (or another of user.max_*_namespaces) allows are there already, here or in          an outer user namespace; pid namespaces nest 32 deep",
+        "as many namespaces of one kind as {limit} (or another of user.max_*_namespaces) allows are there already, here or in an outer user namespace; pid namespaces nest 32 deep",
         |s| if s.forbidden_by_limit() { Some(false) } else { None },
         "`lsns` shows them; {sudo}sysctl -w {limit}=15000",
     ),

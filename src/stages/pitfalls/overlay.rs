@@ -46,6 +46,13 @@ pub const ALL: &[Pitfall] = &[
     Pitfall::new(
         "mount",
         Errno::EACCES,
+        "overlay keeps a directory of mode 0 in work, and whoever mounts it needs CAP_DAC_OVERRIDE to enter that",
+        |s| Some(s.asks_for("overlay") && s.lacks_cap(1)?),
+        "start learnctr with CAP_DAC_OVERRIDE: `capsh --print` shows what you have",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::EACCES,
         "AppArmor's profile of the user namespace denies mounts to programs without a profile of their own (Ubuntu)",
         apparmor,
         "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",

@@ -135,7 +135,7 @@ pub const ALL: &[Pitfall] = &[
     ),
 ];
 
-const APPARMOR: &str = "AppArmor restricts user namespaces of programs without a profile of their own                         (kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu)";
+const APPARMOR: &str = "AppArmor restricts user namespaces of programs without a profile of their own (kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu)";
 const UNRESTRICT: &str = "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile for learnctr that allows userns";
 
 pub(super) fn apparmor(s: &Scene) -> Option<bool> {
