@@ -1,11 +1,11 @@
 //! `learnctr decode`: say what a number of the kernel's means.
 
+use super::out::say as println;
 use crate::decode::flags::{self, Flags};
 use crate::decode::ns::{self, Namespaces};
 use crate::decode::seccomp::{self, Answer, Architecture, Decoded};
 use crate::kernel::Errno;
 use crate::probes::Answer as Reading;
-use super::out::say as println;
 use anstyle::Style;
 use clap::Subcommand;
 use std::collections::BTreeMap;
@@ -196,7 +196,7 @@ fn print_architecture(of: &Architecture, all: bool) {
         }
     }
     let refused: usize = groups.values().map(Vec::len).sum();
-    println!();
+    println!("");
     println!(
         "{BOLD}{}{BOLD:#}  {} allowed, {refused} refused or other, {} by their arguments",
         of.name,

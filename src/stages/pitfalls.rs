@@ -15,6 +15,8 @@ pub mod mounts;
 pub mod overlay;
 pub mod pivot_root;
 pub mod seccomp;
+#[cfg(test)]
+mod tests;
 pub mod userns;
 pub mod veth;
 
