@@ -52,7 +52,7 @@ fn sysctls_and_apparmor() {
 
 #[test]
 fn an_outer_filter_is_a_candidate() {
-    let outer = Host { seccomp_filtered: true, ..Host::default() };
+    let outer = Host { seccomp_filtered: true, release: (6, 1), ..Host::default() };
     let said = diagnosed("mounts", &outer, Step::OpenProc, Errno::ENOSYS);
     assert!(said.causes.iter().any(|c| !c.found && c.cause.contains("Seccomp: 2")), "{said}");
     let old = Host { release: (5, 1), kernel: "5.1.0".into(), ..Host::default() };
