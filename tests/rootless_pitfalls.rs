@@ -66,7 +66,7 @@ fn no_user_namespace_allowed() {
 #[test]
 fn a_covered_proc() {
     // As an outer container has it: something is mounted over a part of /proc.
-    let script = "unshare -Urm sh -c 'mount -t tmpfs t /proc/irq; exec $L run --userns private -- true'";
+    let script = "unshare -Urm sh -c 'mount -t tmpfs t /proc/irq; exec $L run --network none --userns private -- true'";
     refused(
         "proc",
         script,
@@ -77,6 +77,17 @@ fn a_covered_proc() {
             "a new proc would show what is covered here (/proc/irq",
             "systempaths=unconfined",
         ],
+    );
+}
+
+#[test]
+fn a_network_namespace_of_an_outer_user_namespace() {
+    let script = "unshare -Ur sh -c 'exec $L run --network veth -- true'";
+    refused(
+        "net",
+        script,
+        1,
+        &["sendto(", "EPERM", "CAP_NET_ADMIN is needed in the user namespace that owns", "--network none"],
     );
 }
 

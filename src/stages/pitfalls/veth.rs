@@ -48,7 +48,7 @@ pub const ALL: &[Pitfall] = &[
         "*",
         Errno::EPERM,
         "CAP_NET_ADMIN is needed in the user namespace that owns the network namespace, and that is the host's",
-        |s| Some(s.lacks_cap(12)? || s.has_own("user")? && !s.has_own("net")?),
+        |s| Some(s.lacks_cap(12)? || s.in_user_namespace()?),
         "as root, or --network none",
     ),
     Pitfall::new(
