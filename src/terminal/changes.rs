@@ -77,7 +77,8 @@ fn few(diff: &Diff) -> Diff {
     let rank = |change: &Change| TELLING.iter().position(|probe| *probe == change.probe);
     let mut changes: Vec<&Change> =
         diff.changes.iter().filter(|change| !change.volatile && rank(change).is_some()).collect();
-    changes.sort_by_key(|change| rank(change));
+    // Of a group the limits say more than where it is.
+    changes.sort_by_key(|change| (rank(change), !change.path.iter().any(|part| part == "limits")));
     let mut few: Vec<Change> = Vec::new();
     for change in changes {
         let same = |known: &&Change| known.probe == change.probe && known.vantage == change.vantage;
