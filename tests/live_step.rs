@@ -263,6 +263,28 @@ fn a_shell_inside_has_no_more_than_the_container() {
 }
 
 #[test]
+fn a_user_namespace_can_be_entered_before_there_is_more() {
+    if !is_root("a_user_namespace_can_be_entered_before_there_is_more") {
+        return;
+    }
+    let place = Place::new("userns");
+    let mut person = Person::at(&place, 120, &["--userns", "auto", "--from", "userns"]);
+    for (stage, next) in [("userns", "clone"), ("clone", "cgroup")] {
+        person.paused_before(next);
+        person.key("e");
+        person.sees(&format!("(inside: {stage}) #"));
+        person.key(&format!("echo {stage}-$(cat /proc/self/uid_map | wc -l)-$(id -u); exit\r"));
+        person.sees(&format!("{stage}-1-0"));
+        person.paused_before(next);
+        person.key("n");
+    }
+    person.key("q");
+    assert_eq!(person.status(), 0);
+    person.has_its_terminal_back();
+    place.nothing_left();
+}
+
+#[test]
 fn a_wide_terminal_has_two_columns_and_none_is_overrun() {
     if !is_root("a_wide_terminal_has_two_columns_and_none_is_overrun") {
         return;
@@ -309,6 +331,29 @@ fn however_it_is_ended_nothing_is_left() {
     rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     assert_eq!(person.status(), 129);
     person.has_its_terminal_back();
+    place.nothing_left();
+
+    // A command that ignores SIGTERM is not waited for by who has pressed Ctrl-C.
+    let stubborn = "trap '' TERM; while :; do sleep 1; done";
+    let mut person = Person::at(&place, 80, &["--from", "thaw", "--", "sh", "-c", stubborn]);
+    person.paused_before("stop");
+    person.key("n");
+    person.sees("docker stop waits as long");
+    let pressed = Instant::now();
+    person.key("\x03");
+    assert_eq!(person.status(), 130);
+    assert!(pressed.elapsed() < Duration::from_secs(5), "{:?}", pressed.elapsed());
+    place.nothing_left();
+
+    // Killed at once, it is the next one who cleans up, and says so.
+    let mut person = Person::at(&place, 80, &["--from", "exec"]);
+    person.paused_before("freeze");
+    person.child.kill().unwrap();
+    person.child.wait().unwrap();
+    assert_ne!(place.left(), Vec::<String>::new());
+    let output = place.step(&["--until", "image"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("was left by a session that was killed"), "{said}");
     place.nothing_left();
 
     // Nobody reads any more.

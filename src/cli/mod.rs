@@ -22,6 +22,10 @@ use std::process::ExitCode;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Colours: where they can be seen, always, or never (also NO_COLOR and CLICOLOR_FORCE)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
+    color: clap::ColorChoice,
 }
 
 #[derive(Subcommand)]
@@ -55,7 +59,13 @@ pub fn print(text: &str) -> std::io::Result<()> {
 /// Parse the command line, do it, and say what went wrong on standard error.
 /// Exit status: 0 done, 1 failed, 2 usage; `run` passes on its command's.
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    match cli.color {
+        clap::ColorChoice::Auto => {}
+        clap::ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+        clap::ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let outcome = match cli.command {
         Command::Step(args) => step::main(args),
         Command::Run(args) => run::main(args),
         Command::Plan(args) => plan::main(args),

@@ -154,8 +154,13 @@ fn wait(pid: i32, seconds: u32) -> Result<Option<String>, Errno> {
             let until = Instant::now() + Duration::from_secs(u64::from(seconds));
             loop {
                 let left = until.saturating_duration_since(Instant::now());
-                if process::poll(&[fd.as_raw_fd()], left.as_millis() as i32)? == [true] {
+                let slice = left.min(Duration::from_millis(100));
+                if process::poll(&[fd.as_raw_fd()], slice.as_millis() as i32)? == [true] {
                     return Ok(None);
+                }
+                // Ctrl-C or the like, held back: whoever holds it wants to end now.
+                if crate::kernel::tty::is_ending() {
+                    return Ok(Some("cut short by a signal".to_owned()));
                 }
                 if left.is_zero() {
                     return Ok(Some(format!("it still runs after {seconds} s")));

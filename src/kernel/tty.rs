@@ -73,6 +73,8 @@ pub fn read_keys() -> Result<Vec<u8>, Errno> {
     }
 }
 
+const ENDING: [Sig; 4] = [Sig::SIGINT, Sig::SIGTERM, Sig::SIGHUP, Sig::SIGQUIT];
+
 /// The signals that end us, or that change the terminal, held back and read one by one.
 pub struct Signals {
     before: SigSet,
@@ -114,6 +116,26 @@ impl Signals {
         }
         heard
     }
+}
+
+/// Whether a signal that ends us has come and is held back (sigpending(2)).
+pub fn is_ending() -> bool {
+    let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigpending fills the set; it is read only when it did.
+    unsafe {
+        libc::sigpending(pending.as_mut_ptr()) == 0
+            && ENDING.iter().any(|signal| libc::sigismember(pending.as_ptr(), *signal as i32) == 1)
+    }
+}
+
+/// Text as an open file that is nowhere, read from its beginning.
+pub fn memory_file(text: &str) -> Result<std::fs::File, Errno> {
+    use std::io::{Seek, Write};
+    let made = rustix::fs::memfd_create("learnctr", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(made);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 impl Drop for Signals {

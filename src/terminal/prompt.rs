@@ -7,13 +7,14 @@ use super::palette::{BOLD, CONTAINER, DIM};
 use super::report::KEYS;
 use super::show::Show;
 use super::text::{Line, clean};
+use crate::kernel::libc_flags::{SIGHUP, SIGINT, SIGTERM};
 use crate::kernel::tty::{self, Heard, Keys, Signals};
 use crate::kernel::{Errno, process};
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 /// What ends the waiting for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl<'a> Person<'a> {
                 match tty::read_keys() {
                     Ok(bytes) if !bytes.is_empty() => self.typed.extend(bytes),
                     Err(Errno::EINTR) => {}
-                    _ => break Asked::End(crate::kernel::libc_flags::SIGHUP),
+                    _ => break Asked::End(SIGHUP),
                 }
             }
         };
@@ -135,44 +136,52 @@ impl<'a> Person<'a> {
 
     /// A long text in the person's pager, a short one as it is.
     pub fn page(&mut self, text: &str, show: &RefCell<Show>) -> Option<Asked> {
-        let long = text.lines().count() + 3 > tty::rows();
-        if !long || self.in_pager(text, show).is_none() {
-            show.borrow_mut().say(text);
+        if text.lines().count() + 3 > tty::rows()
+            && let Some(mut pager) = self.pager(text)
+        {
+            let end = self.wait(&mut pager);
+            let _ = self.keys.again();
+            return end;
         }
-        match self.signals.heard() {
-            // Ctrl-C was meant for the pager.
-            Some(Heard::End(signal)) if !(long && signal == crate::kernel::libc_flags::SIGINT) => {
-                Some(Asked::End(signal))
-            }
-            _ => None,
-        }
+        show.borrow_mut().say(text);
+        None
     }
 
-    fn in_pager(&mut self, text: &str, show: &RefCell<Show>) -> Option<()> {
+    fn pager(&mut self, text: &str) -> Option<Child> {
         let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
         let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
         let asked = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
         let pager = asked.unwrap_or_else(|| "less".to_owned());
         let mut words = pager.split_whitespace();
         let mut command = Command::new(words.next()?);
-        command.args(words).stdin(Stdio::piped());
         // Without -R less shows styles as ESC; others do not know the variable.
-        command.env("LESS", "-R");
+        command.args(words).stdin(tty::memory_file(&text).ok()?).env("LESS", "-R");
         self.keys.release();
-        let shown = tty::unblocked(&mut command).spawn().ok().map(|mut child| {
-            if let Some(mut input) = child.stdin.take() {
-                let _ = input.write_all(text.as_bytes());
-            }
-            self.wait(&mut child, show);
-        });
-        let _ = self.keys.again();
-        shown
+        let pager = tty::unblocked(&mut command).spawn();
+        if pager.is_err() {
+            let _ = self.keys.again();
+        }
+        pager.ok()
     }
 
-    /// Wait for a program that has the terminal; a signal that ends us ends it too.
-    fn wait(&mut self, child: &mut Child, show: &RefCell<Show>) {
-        let _ = show;
-        let _ = child.wait();
+    /// Wait for a program that has the terminal. Ctrl-C is meant for it; what else ends us ends it too.
+    fn wait(&self, child: &mut Child) -> Option<Asked> {
+        let Ok(ended) = process::pidfd(child.id() as i32) else {
+            let _ = child.wait();
+            return None;
+        };
+        let mut end = None;
+        while child.try_wait().is_ok_and(|status| status.is_none()) {
+            let _ = process::poll(&[ended.as_raw_fd(), self.signals.raw()], -1);
+            match self.signals.heard() {
+                Some(Heard::End(signal)) if signal != SIGINT => {
+                    end = Some(Asked::End(signal));
+                    let _ = process::kill(child.id() as i32, SIGTERM);
+                }
+                _ => {}
+            }
+        }
+        end
     }
 }
 
