@@ -14,6 +14,7 @@ const LEARNCTR: &str = env!("CARGO_BIN_EXE_learnctr");
 /// A directory of this test program's alone, with an image in it that all tests share.
 struct Place(PathBuf);
 
+#[allow(clippy::zombie_processes, reason = "it waits for us, not we for it")]
 fn place() -> &'static Path {
     static PLACE: OnceLock<Place> = OnceLock::new();
     &PLACE
