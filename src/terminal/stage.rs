@@ -34,8 +34,12 @@ const FEW: usize = 8;
 
 /// Lines of text, made of words, at most `width` wide.
 pub fn prose(style: Style, indent: usize, text: &str, width: usize) -> Vec<Line> {
-    let wrapped = wrap(&clean(text), width.min(PROSE).saturating_sub(indent));
-    wrapped.into_iter().map(|part| indented(indent, style, &part)).collect()
+    let columns = width.min(PROSE).saturating_sub(indent).max(10);
+    // Between words alone: `CVE-2024-21626` and `/proc/sys` stay whole.
+    let options = textwrap::Options::new(columns)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(&clean(text), options).iter().map(|part| indented(indent, style, part)).collect()
 }
 
 pub fn indented(indent: usize, style: Style, text: &str) -> Line {
