@@ -66,7 +66,8 @@ impl Attached {
         if let Some(master) = &terminal {
             let _ = pty::copy_size(0, master.as_raw_fd());
         }
-        let pidfd = process::pidfd(pid)?;
+        // One that was waited for already has no number any more.
+        let pidfd = if ended() { None } else { Some(process::pidfd(pid)?) };
         let mut input = terminal.is_some();
         let mut output = terminal.is_some();
         let mut asked = 0;
@@ -75,12 +76,15 @@ impl Attached {
             let master = terminal.as_ref().map_or(-1, AsRawFd::as_raw_fd);
             let watched = [
                 self.signals.as_raw_fd(),
-                pidfd.as_raw_fd(),
+                pidfd.as_ref().map_or(-1, AsRawFd::as_raw_fd),
                 if output { master } else { -1 },
                 if input { 0 } else { -1 },
             ];
-            let timeout =
-                kill_at.map_or(-1, |at| at.saturating_duration_since(Instant::now()).as_millis() as i32);
+            let timeout = match kill_at {
+                _ if pidfd.is_none() => 0,
+                Some(at) => at.saturating_duration_since(Instant::now()).as_millis() as i32,
+                None => -1,
+            };
             let ready = process::poll(&watched, timeout)?;
             let is_ready = |which: usize| ready.get(which).copied().unwrap_or(false);
             if kill_at.is_some_and(|at| Instant::now() >= at) {
@@ -116,7 +120,7 @@ impl Attached {
                     let _ = write_all(master, &[4]);
                 }
             }
-            if is_ready(1) && ended() {
+            if (is_ready(1) || pidfd.is_none()) && ended() {
                 // What it wrote last is still in the pty.
                 while output && process::poll(&[master], 0)?.first() == Some(&true) {
                     output = copy(master, 1);
