@@ -88,6 +88,16 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
 
 const ENODEV: i32 = 19;
 
+/// Whether something of the name that this step is to make is there before: it is somebody else's, the kernel
+/// will say EEXIST, and it must not be removed as if it were ours.
+pub fn is_there(step: &Step) -> bool {
+    match step {
+        Step::Mkdir { path, exist_ok: false, .. } => path.symlink_metadata().is_ok(),
+        Step::Link(Link::AddVeth { name, .. }) => Path::new("/sys/class/net").join(name).exists(),
+        _ => false,
+    }
+}
+
 /// A group of v1's cpuset has no processors and no memory nodes until it is given some, and no process can
 /// be put in before (cpuset(7)).
 fn inherit(path: &Path) -> Result<(), Errno> {

@@ -7,6 +7,7 @@ use crate::kernel::Errno;
 use crate::step::Step;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The journal of one session: a directory below the state directory, locked while its owner lives.
@@ -23,13 +24,26 @@ impl Journal {
     /// Make and lock the journal of the container `id`; none where its owner lives.
     pub fn create(state: &Path, id: &str) -> std::io::Result<Option<Journal>> {
         let directory = state.join(id);
-        std::fs::create_dir_all(&directory)?;
         let path = directory.join(FILE);
-        let file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
-        if !crate::kernel::lock::try_exclusive(&file)? {
-            return Ok(None);
+        loop {
+            std::fs::create_dir_all(&directory)?;
+            // One who sweeps may find it before it is locked, and take it away.
+            let again = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+            let file = match OpenOptions::new().create(true).append(true).read(true).open(&path) {
+                Err(error) if again(&error) => continue,
+                other => other?,
+            };
+            if !crate::kernel::lock::try_exclusive(&file)? {
+                return Ok(None);
+            }
+            match std::fs::metadata(&path) {
+                Ok(there) if there.ino() == file.metadata()?.ino() => {
+                    return Ok(Some(Journal { directory, file, undos: Vec::new() }));
+                }
+                Err(error) if !again(&error) => return Err(error),
+                _ => {}
+            }
         }
-        Ok(Some(Journal { directory, file, undos: Vec::new() }))
     }
 
     pub fn directory(&self) -> &Path {
@@ -92,11 +106,16 @@ pub fn sweep(state: &Path) -> Vec<Leftover> {
 }
 
 fn sweep_one(directory: &Path) -> Option<Leftover> {
-    let file = OpenOptions::new().read(true).write(true).open(directory.join(FILE)).ok()?;
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(directory.join(FILE)) else {
+        // Its maker was killed before there was a journal in it, or is about to make one, and tries again.
+        let _ = std::fs::remove_dir(directory);
+        return None;
+    };
     if !crate::kernel::lock::try_exclusive(&file).ok()? {
         return None;
     }
-    let mut undos: Vec<Step> = BufReader::new(file.take(LONGEST))
+    // Borrowed, as the lock ends with the file.
+    let mut undos: Vec<Step> = BufReader::new((&file).take(LONGEST))
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| serde_json::from_str(&line).ok())

@@ -260,7 +260,7 @@ impl<'a> Session<'a> {
     /// The step with what is known by now, its undo written down.
     fn ready(&mut self, one: &Move) -> Result<Step, Failure> {
         let step = self.pid().map_or_else(|| one.step.clone(), |pid| one.step.with_pid(pid));
-        if let (Some(undo), Some(journal)) = (&one.undo, &mut self.journal) {
+        if let (Some(undo), Some(journal), false) = (&one.undo, &mut self.journal, host::is_there(&step)) {
             let directory = journal.directory().to_owned();
             journal
                 .note(undo.clone())

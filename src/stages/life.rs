@@ -18,7 +18,18 @@ pub static FREEZE: Stage = Stage {
     observe: &["true"],
     pitfalls: super::pitfalls::life::ALL,
     moves: |ground| {
-        freezer(ground, ("1", "frozen 1"), "FROZEN", "every process of the group stops where it is")
+        // Of a frozen group nobody dies: whoever clears up after us thaws it first.
+        let thaw: Vec<Move> = (THAW.moves)(ground);
+        let undo = thaw.into_iter().find_map(|one| match one.step {
+            Step::Write { path: At::Host(path), text } => Some(Step::WriteIfThere { path, text }),
+            _ => None,
+        });
+        let mut moves =
+            freezer(ground, ("1", "frozen 1"), "FROZEN", "every process of the group stops where it is");
+        if let Some(first) = moves.first_mut() {
+            first.undo = undo;
+        }
+        moves
     },
 };
 
