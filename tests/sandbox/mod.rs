@@ -1,0 +1,183 @@
+//! Where do tests of real containers happen, and what may be left of them? A place of their own for images and
+//! state, a name for each container, and a search of the machine for everything that carries it.
+//!
+//! Next: `live_kill`, which asks most of it.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Directories for images and state that end with this value.
+pub struct Place {
+    dir: tempfile::TempDir,
+}
+
+pub fn root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A container's name that no other test of any checkout uses at this moment.
+pub fn name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // An interface has room for the first ten letters of it.
+    format!("t{:04}x{}", NEXT.fetch_add(1, Ordering::Relaxed), std::process::id())
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let dir = tempfile::Builder::new().prefix("learnctr-test").tempdir().unwrap();
+        // Root inside, who is somebody else outside, passes through it.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        fs::set_permissions(dir.path(), mode).unwrap();
+        Place { dir }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// `learnctr` with these arguments, in this place.
+    pub fn learnctr(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_learnctr"));
+        command.args(args).env("LEARNCTR_DATA", self.data()).env("LEARNCTR_STATE", self.state());
+        command.env_remove("COLUMNS").stdin(Stdio::null());
+        command
+    }
+
+    /// Run it to its end, which must come within a minute.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let mut command = self.learnctr(args);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = child.id();
+        let (done, waits) = std::sync::mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            if waits.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
+                kill(pid as i32, rustix::process::Signal::KILL);
+                return true;
+            }
+            false
+        });
+        let output = child.wait_with_output().unwrap();
+        let _ = done.send(());
+        assert!(!watch.join().unwrap(), "{args:?} hangs");
+        output
+    }
+
+    /// What `learnctr run` prints, which must succeed.
+    pub fn says(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {:?} {errors}", output.status);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Whether a container can be built here at all; what stands in the way is the reason to skip.
+    pub fn refuses(&self) -> Option<String> {
+        let output = self.run(&["run", "--", "true"]);
+        (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).trim().replace('\n', " "))
+    }
+
+    /// Everything on this machine that carries a container's name.
+    pub fn left(&self, name: &str) -> Vec<String> {
+        let mut left = Vec::new();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        left.extend(mounts.lines().filter(|line| line.contains(name)).map(|line| format!("mount: {line}")));
+        for dir in [self.state(), self.data().join("containers")] {
+            find(&dir, name, 1, &mut left);
+        }
+        for group in hierarchies() {
+            find(&group, name, 3, &mut left);
+        }
+        find(Path::new("/sys/class/net"), &name[..name.len().min(10)], 1, &mut left);
+        for (pid, command) in processes() {
+            if command.contains(name) {
+                left.push(format!("process {pid}: {command}"));
+            }
+        }
+        left
+    }
+}
+
+fn find(dir: &Path, name: &str, deep: usize, left: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().contains(name) {
+            left.push(entry.path().display().to_string());
+        } else if deep > 1 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            find(&entry.path(), name, deep - 1, left);
+        }
+    }
+}
+
+/// Where each hierarchy of control groups is mounted.
+pub fn hierarchies() -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let group = |line: &&str| line.contains(" - cgroup");
+    mounts.lines().filter(group).filter_map(|line| Some(line.split(' ').nth(4)?.into())).collect()
+}
+
+/// Each process with its command line.
+pub fn processes() -> Vec<(i32, String)> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        Some((pid, String::from_utf8_lossy(&command).replace('\0', " ")))
+    })
+    .collect()
+}
+
+/// The living children of this process, which is told of orphans as well (`PR_SET_CHILD_SUBREAPER`).
+pub fn children() -> Vec<i32> {
+    let own = std::process::id().to_string();
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut rest = stat.rsplit(") ").next()?.split(' ');
+        let (state, parent) = (rest.next()?, rest.next()?);
+        (parent == own && !["Z", "X"].contains(&state)).then_some(pid)
+    })
+    .collect()
+}
+
+pub fn kill(pid: i32, signal: rustix::process::Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Ask until the answer is yes; no later than this.
+pub fn soon(seconds: u64, mut ask: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        if ask() {
+            return true;
+        }
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A started program that does not outlive the test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
