@@ -61,7 +61,11 @@ pub fn why(stage: &Stage, width: usize) -> String {
             .iter()
             .map(|pitfall| {
                 let label = format!("{} = {}", pitfall.call, pitfall.errno.name());
-                Row::new(Tone::Plain, label, format!("{}. {}.", dot(pitfall.cause), dot(pitfall.mend)))
+                Row::new(
+                    Tone::Plain,
+                    label,
+                    format!("{}. {}.", in_general(pitfall.cause), in_general(pitfall.mend)),
+                )
             })
             .collect();
         lines.extend(block(" what can go wrong", &rows, width.min(120)));
@@ -69,8 +73,19 @@ pub fn why(stage: &Stage, width: usize) -> String {
     join_lines(lines)
 }
 
-fn dot(text: &str) -> &str {
-    text.trim_end_matches('.')
+/// A pitfall's sentence before there is a case: `{path}` is written as man pages have it, `PATH`.
+fn in_general(text: &str) -> String {
+    let mut parts = text.trim_end_matches('.').split('{');
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or(("", part));
+        // An ordinary user's prefix.
+        if name != "sudo" {
+            told.push_str(&name.to_uppercase());
+        }
+        told.push_str(rest);
+    }
+    told
 }
 
 /// A step was refused: which call, with what, why, and what to do next.
@@ -108,4 +123,22 @@ pub fn times(rows: &[(String, u64, usize)], width: usize) -> String {
     let calls: usize = rows.iter().map(|(.., calls)| calls).sum();
     lines.push(indented(2, BOLD, &format!("{:<12} {:>9} {calls:>5} calls", "all stages", duration(total))));
     join_lines(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pitfall_has_no_braces_left() {
+        assert_eq!(
+            in_general("{path} is on {fstype}. `{sudo}mount {path}`."),
+            "PATH is on FSTYPE. `mount PATH`"
+        );
+        assert_eq!(in_general("an { alone"), "an  alone");
+        for stage in crate::stages::TABLE {
+            let text = why(stage, 80);
+            assert!(!text.contains('{'), "{text}");
+        }
+    }
 }
