@@ -20,7 +20,7 @@ case $archive:$libc in
         LIBSECCOMP_LIB_PATH=$(dirname "$archive")
         export LIBSECCOMP_LIB_PATH
         # For this target only, and so --target: build scripts and proc-macros must stay dynamic.
-        export "CARGO_TARGET_$(echo "$machine" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static"
+        export "CARGO_TARGET_$(echo "$machine" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no"
         ;;
     *) echo "libseccomp.a or libc.a is not here: building a program that needs libseccomp.so" >&2 ;;
 esac

@@ -297,7 +297,7 @@ impl Child {
     /// The command's working directory, checked to be inside (CVE-2024-21626).
     fn enter(&self, path: &Path, create: Option<(u32, u32)>) -> Result<(), Errno> {
         if create.is_some() {
-            root::make_directories(self.root()?, path)?;
+            root::directory(self.root()?, path)?;
         }
         fs::chdir(path)?;
         if fs::working_directory()?.starts_with('/') { Ok(()) } else { Err(Errno::ENOENT) }

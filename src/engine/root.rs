@@ -27,29 +27,22 @@ pub fn clean(path: &Path) -> PathBuf {
 pub fn parent(root: &Opened, path: &Path) -> Result<(Opened, PathBuf), Errno> {
     let path = clean(path);
     let name = path.file_name().ok_or(Errno::EEXIST)?;
-    let above = path.parent().unwrap_or_else(|| Path::new(""));
-    make_directories(root, above)?;
-    let directory = fs::open_in(root, above, o::O_PATH | o::O_DIRECTORY, 0)?;
-    Ok((directory, PathBuf::from(name)))
+    let above = directory(root, path.parent().unwrap_or_else(|| Path::new("")))?;
+    Ok((above, PathBuf::from(name)))
 }
 
-/// Every directory of `path` that is missing, inside the root.
-pub fn make_directories(root: &Opened, path: &Path) -> Result<(), Errno> {
+/// Open a directory inside the root; made with those above it where it is missing.
+pub fn directory(root: &Opened, path: &Path) -> Result<Opened, Errno> {
     let path = clean(path);
-    match fs::open_in(root, &path, o::O_PATH | o::O_DIRECTORY, 0) {
-        Err(Errno::ENOENT) => {}
-        other => return other.map(|_| ()),
+    let open = || fs::open_in(root, &path, o::O_PATH | o::O_DIRECTORY, 0);
+    let missing = open();
+    let (Err(Errno::ENOENT), Some(above), Some(name)) = (&missing, path.parent(), path.file_name()) else {
+        return missing;
+    };
+    match fs::mkdir(&directory(root, above)?, Path::new(name), 0o755) {
+        Ok(()) | Err(Errno::EEXIST) => open(),
+        Err(errno) => Err(errno),
     }
-    let mut at = PathBuf::new();
-    for name in path.components() {
-        let above = fs::open_in(root, &at, o::O_PATH | o::O_DIRECTORY, 0)?;
-        at.push(name);
-        match fs::mkdir(&above, Path::new(name.as_os_str()), 0o755) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 /// Make sure that `path` can be mounted on, as a directory or a file; `None` when it was there.
@@ -71,7 +64,7 @@ pub fn mount_point(
         (Kind::AsSource, Some(source)) => fs::fstat(&fs::open(source, o::O_PATH)?)?.is_directory(),
     };
     if directory {
-        make_directories(root, &path)?;
+        self::directory(root, &path)?;
     } else {
         parent(root, &path)?;
         fs::open_in(root, &path, o::O_CREAT | o::O_EXCL | o::O_WRONLY | o::O_NOFOLLOW, 0o644)?;
