@@ -318,21 +318,33 @@ impl fmt::Debug for Program {
 impl From<Program> for String {
     fn from(program: Program) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |d| char::from(*d));
-        program.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+        let mut text = String::with_capacity(program.0.len() * 2);
+        for byte in program.0 {
+            text.push(digit(byte >> 4));
+            text.push(digit(byte));
+        }
+        text
     }
 }
 
 impl TryFrom<String> for Program {
-    type Error = String;
-    fn try_from(text: String) -> Result<Program, String> {
-        let digits: Option<Vec<u8>> =
-            text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
-        let digits = digits.ok_or("a filter is written in hexadecimal")?;
-        if digits.len() % 16 != 0 {
-            return Err("a filter is a whole number of eight-byte instructions".to_owned());
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Program, &'static str> {
+        let value = |digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            _ => Err("a filter is written in hexadecimal"),
+        };
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if !rest.is_empty() || pairs.len() % 8 != 0 {
+            return Err("a filter is a whole number of eight-byte instructions");
         }
-        Ok(Program(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect()))
+        pairs
+            .iter()
+            .map(|[high, low]| Ok(value(*high)? << 4 | value(*low)?))
+            .collect::<Result<_, _>>()
+            .map(Program)
     }
 }
 

@@ -8,7 +8,7 @@ pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
-use super::wire::{Answer, Answers, Batch, Outcome};
+use super::wire::{Answer, Answers, Outcome, Sent};
 use crate::host::Host;
 use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};
@@ -197,10 +197,8 @@ impl<'a> Session<'a> {
         if id == "exec" {
             self.settle();
         }
-        // Before there is a container, what is seen is this process: what a container's differs from.
-        let seen = if self.ended.is_some() { None } else { pid.or(Some(process::pid())) };
-        let view =
-            seen.filter(|_| self.recording == Recording::Views).and_then(|pid| crate::view::take(pid).ok());
+        let looks = self.recording == Recording::Views && self.ended.is_none();
+        let view = if looks { super::look::look(pid) } else { None };
         let diff =
             view.as_ref().and_then(|now| self.view.as_ref().map(|before| crate::diff::diff(before, now)));
         let micros = self.micros;
@@ -344,8 +342,8 @@ impl<'a> Session<'a> {
         let Some(channel) = &self.channel else {
             return Err(Failure::Died { stage, ended: self.ended });
         };
-        let steps = moves.iter().map(|(_, one)| one.step.clone()).collect();
-        let batch = Batch { listen: self.recording == Recording::Views, steps };
+        let steps: Vec<&Step> = moves.iter().map(|(_, one)| &one.step).collect();
+        let batch = Sent { listen: self.recording == Recording::Views, steps: &steps };
         let sent = channel.send(&batch, &[]);
         let mut answers: Vec<Option<Answer>> = moves.iter().map(|_| None).collect();
         let mut end = sent.is_err();

@@ -8,6 +8,13 @@ use crate::step::Step;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// A batch as it is sent, without a copy of the plan's steps.
+#[derive(Serialize)]
+pub struct Sent<'a> {
+    pub listen: bool,
+    pub steps: &'a [&'a Step],
+}
+
 /// Steps to make one after the other; the child stops at the first that is refused.
 #[derive(Serialize, Deserialize)]
 pub struct Batch {
