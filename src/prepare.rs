@@ -6,7 +6,7 @@
 use crate::host::Host;
 use crate::kernel::{net::Netlink, seccomp};
 use crate::spec::seccomp::native_arch;
-use crate::spec::{Container, Network, Options};
+use crate::spec::{Container, Network, Note, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
 use std::error::Error;
@@ -44,6 +44,7 @@ impl Prepared {
             crate::image::ensure(&image.dir, image.owner, &mut |_| {})?;
         }
         crate::spec::users::look_up(&mut container)?;
+        labels(&mut container, &host);
         // Asked for by -t, or by a bundle: it gets a terminal even if nobody sits at one.
         let asked = container.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
         let terminal = terminal || asked && matches!(purpose, Purpose::Run { .. });
@@ -76,6 +77,21 @@ fn data_directory(host: &Host) -> Result<(), Box<dyn Error>> {
         )
         .into()
     })
+}
+
+/// A label is asked for where no module can give it: that is said.
+fn labels(container: &mut Container, host: &Host) {
+    let Some(process) = container.spec.process() else { return };
+    let asked = [("apparmor", process.apparmor_profile()), ("selinux", process.selinux_label())];
+    let lost = |(module, label): &(&str, &Option<String>)| {
+        let label = label.as_ref().filter(|label| !label.is_empty() && !host.lsm.has(module))?;
+        Some(Note::new(
+            "limits",
+            format!("{label}: this kernel has no {module}, so nothing confines by that name"),
+        ))
+    };
+    let notes: Vec<Note> = asked.iter().filter_map(lost).collect();
+    container.notes.extend(notes);
 }
 
 fn filter(

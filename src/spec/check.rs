@@ -95,6 +95,7 @@ pub fn check(spec: &Spec, file: &str, notes: &mut Vec<Note>) -> Result<(), Error
     }
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         check_mount(&checked, &format!("mounts[{index}]"), mount)?;
+        not_obeyed(mount, notes);
     }
     linux::check(&checked, linux, notes)
 }
@@ -156,6 +157,23 @@ fn check_process(checked: &Checked, process: &Process, notes: &mut Vec<Note>) ->
         notes.push(Note::new("caps", text));
     }
     Ok(())
+}
+
+/// Options of mounts that no stage obeys.
+fn not_obeyed(mount: &Mount, notes: &mut Vec<Note>) {
+    let parsed = mount::parse(mount.options().as_deref().unwrap_or_default());
+    let destination = mount.destination().display();
+    if parsed.tmpcopyup {
+        let text = format!(
+            "{destination}: tmpcopyup is not obeyed: the tmpfs begins empty, the image's files stay below it"
+        );
+        notes.push(Note::new("mounts", text));
+    }
+    let maps = mount.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty());
+    if maps || parsed.idmap.is_some() {
+        let text = format!("{destination}: the mount is not idmapped: its files keep their owners");
+        notes.push(Note::new("mounts", text));
+    }
 }
 
 fn check_mount(checked: &Checked, path: &str, mount: &Mount) -> Result<(), Error> {

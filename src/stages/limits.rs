@@ -58,6 +58,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
             "who is killed first when memory runs out; it can be lowered only with CAP_SYS_RESOURCE",
         ));
     }
+    moves.extend(label(ground));
     moves.push(Move::child(
         Step::Umask { mask: process.user().umask().unwrap_or(0o022) },
         "a mask set by whoever built it would make its files unreadable",
@@ -81,4 +82,23 @@ fn moves(ground: &Ground) -> Vec<Move> {
         "no open file of the host gets through: one directory left open was a way out (CVE-2024-21626)",
     ));
     moves
+}
+
+/// What a security module is to call the command: it takes effect at the next execve(2).
+fn label(ground: &Ground) -> Option<Move> {
+    let process = ground.container.spec.process().as_ref()?;
+    let asked = |label: &Option<String>| label.clone().filter(|label| !label.is_empty());
+    let write = |file: &str, text| Step::Write { path: At::Proc(format!("self/attr/{file}").into()), text };
+    if let Some(profile) = asked(process.apparmor_profile())
+        && ground.host.lsm.has("apparmor")
+    {
+        // A directory of AppArmor's own since Linux 5.8: the files above it are the first module's.
+        let file = if ground.host.at_least(5, 8) { "apparmor/exec" } else { "exec" };
+        return Some(Move::child(
+            write(file, format!("exec {profile}")),
+            "AppArmor confines the command by this profile",
+        ));
+    }
+    let label = asked(process.selinux_label()).filter(|_| ground.host.lsm.has("selinux"))?;
+    Some(Move::child(write("exec", label), "SELinux knows the command by this label"))
 }
