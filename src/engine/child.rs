@@ -314,7 +314,7 @@ impl Child {
                 heard();
                 Ok(After::Continue)
             }
-            Cloned::Parent(pid) => process::be_init(pid, self.channel.raw()),
+            Cloned::Parent(pid) => process::be_init(pid),
         }
     }
 }

@@ -36,12 +36,8 @@ impl Journal {
             if !crate::kernel::lock::try_exclusive(&file)? {
                 return Ok(None);
             }
-            match std::fs::metadata(&path) {
-                Ok(there) if there.ino() == file.metadata()?.ino() => {
-                    return Ok(Some(Journal { directory, file, undos: Vec::new() }));
-                }
-                Err(error) if !again(&error) => return Err(error),
-                _ => {}
+            if is_at(&file, &path)? {
+                return Ok(Some(Journal { directory, file, undos: Vec::new() }));
             }
         }
     }
@@ -92,6 +88,15 @@ fn undo_all(undos: &mut Vec<Step>) -> Vec<(Step, Errno)> {
     refused
 }
 
+/// Whether this open file is still the one of that name.
+fn is_at(file: &File, path: &Path) -> std::io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(there) => Ok(there.ino() == file.metadata()?.ino()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// One session that died: its id, and what could not be undone of it.
 pub struct Leftover {
     pub id: String,
@@ -111,7 +116,8 @@ fn sweep_one(directory: &Path) -> Option<Leftover> {
         let _ = std::fs::remove_dir(directory);
         return None;
     };
-    if !crate::kernel::lock::try_exclusive(&file).ok()? {
+    // One that is gone by now was its owner's to remove.
+    if !crate::kernel::lock::try_exclusive(&file).ok()? || !is_at(&file, &directory.join(FILE)).ok()? {
         return None;
     }
     // Borrowed, as the lock ends with the file.

@@ -351,13 +351,20 @@ impl<'a> Session<'a> {
             match channel.receive::<Answers>() {
                 Ok(Received::Message(message, fds)) => {
                     self.terminal = fds.into_iter().next().or(self.terminal.take());
-                    let refused = message.answers.iter().any(|a| matches!(a.outcome, Outcome::Refused(_)));
                     for (answer, slot) in
                         message.answers.into_iter().zip(answers.iter_mut().skip(message.first))
                     {
                         *slot = Some(answer);
                     }
-                    end = refused;
+                    // The new process may be quicker to answer than its maker: what came before a refusal
+                    // is waited for.
+                    let refused = |a: &Option<Answer>| {
+                        a.as_ref().is_some_and(|a| matches!(a.outcome, Outcome::Refused(_)))
+                    };
+                    end = answers
+                        .iter()
+                        .position(refused)
+                        .is_some_and(|at| answers.iter().take(at).all(Option::is_some));
                 }
                 Ok(Received::End) | Err(_) => end = true,
             }

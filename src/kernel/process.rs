@@ -231,21 +231,25 @@ pub fn reset_signals() -> Result<(), Errno> {
 
 /// close_range(2) with CLOSE_RANGE_CLOEXEC (Linux 5.11); before it, each descriptor of /proc/self/fd.
 pub fn close_on_exec(from: u32) -> Result<(), Errno> {
-    let made = call("close_range", format_args!("{from}, ~0U, CLOSE_RANGE_CLOEXEC"), || {
-        // SAFETY: no pointers; descriptors stay open until execve.
-        check(unsafe { libc::syscall(libc::SYS_close_range, from, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })
-            .map(|_| ())
+    close_range(from, libc::CLOSE_RANGE_CLOEXEC, |fd| {
+        // SAFETY: no pointers; a number that is closed by now answers EBADF, which is no matter.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    })
+}
+
+fn close_range(from: u32, how: u32, each: impl Fn(i32)) -> Result<(), Errno> {
+    let shown = if how == 0 { "0" } else { "CLOSE_RANGE_CLOEXEC" };
+    let made = call("close_range", format_args!("{from}, ~0U, {shown}"), || {
+        // SAFETY: no pointers; each caller has no more use for what is closed.
+        check(unsafe { libc::syscall(libc::SYS_close_range, from, u32::MAX, how) }).map(|_| ())
     });
-    if !matches!(made, Err(Errno::ENOSYS | Errno::EINVAL)) {
+    if made.is_ok() {
         return made;
     }
     let entries = std::fs::read_dir("/proc/self/fd").map_err(Errno::from)?;
-    for fd in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
-        if fd >= from as i32 {
-            // SAFETY: no pointers; a number that is closed by now answers EBADF, which is no matter.
-            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
-    }
+    let open: Vec<i32> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    open.into_iter().filter(|fd| *fd >= from as i32).for_each(each);
     Ok(())
 }
 
@@ -340,12 +344,19 @@ pub fn pid() -> i32 {
 }
 
 /// Be process 1 for a command that is not made for it: pass every signal on, reap every orphan, and end as
-/// the command ended. The channel is closed first: its end tells the host that the command runs.
-pub fn be_init(command: i32, channel: i32) -> ! {
+/// the command ended. It executes nothing, so what is to be closed on exec would stay open, and the inside could
+/// reach it through /proc/1/fd. The channel's end tells the host that the command runs.
+pub fn be_init(command: i32) -> ! {
+    let closed = close_range(3, 0, |fd| {
+        // SAFETY: no pointers, and nothing here uses it any more.
+        unsafe { libc::close(fd) };
+    });
+    if closed.is_err() {
+        exit_now(1);
+    }
     // SAFETY: no pointers outlive the calls; this process has one thread and never returns from here. All
     // signals are blocked, so that sigwaitinfo takes them one by one.
     unsafe {
-        libc::close(channel);
         let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigfillset(all.as_mut_ptr());
         libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
