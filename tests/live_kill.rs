@@ -214,8 +214,8 @@ fn all(place: &Place, jobs: &[(&[&str], End, usize)]) {
     let begin = Instant::now();
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     // A step that has no divisor in common with the length visits each job once.
-    let stride = (jobs.len() * 5 / 8..).find(|step| (2..=*step).all(|n| step % n > 0 || jobs.len() % n > 0));
-    let stride = stride.unwrap_or(1);
+    let shared = |step: &usize| (2..=*step).any(|n| step.is_multiple_of(n) && jobs.len().is_multiple_of(n));
+    let stride = (jobs.len() * 5 / 8..).find(|step| !shared(step)).unwrap_or(1);
     let take = || {
         let turn = next.fetch_add(1, Ordering::Relaxed);
         let late = turn >= jobs.len() || begin.elapsed() > ENOUGH;
