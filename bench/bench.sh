@@ -19,16 +19,16 @@ rounds=${ROUNDS:-3} runs=${RUNS:-60}
 commands() {
     local true=/bin/true
     local ours="$here/$learnctr run --rootfs $work/rootfs --network none"
-    local none="--memory 0 --cpus 0 --pids-limit 0"
+    local step="$here/$learnctr step --auto --trace $work/trace.json --rootfs $work/rootfs --network none"
     cat <<END
 floor           $work/floor $work/rootfs $true
 floor-cgroup    $work/floor --cgroup $work/rootfs $true
 bubblewrap      bwrap --unshare-all --die-with-parent --bind $work/rootfs / --proc /proc --dev /dev --tmpfs /dev/shm --mqueue /dev/mqueue --hostname web --cap-drop ALL --cap-add CAP_CHOWN --cap-add CAP_NET_RAW --cap-add CAP_KILL --new-session $true
 runc            runc run --bundle $work runc-bench
 crun            crun run --bundle $work crun-bench
-run-unlimited   $ours $none -- $true
+run-unlimited   $ours --skip cgroup -- $true
 run             $ours -- $true
-run-trace       $ours --trace $work/trace.json -- $true
+step-trace      $step -- $true
 view            $here/$learnctr view $$ --json
 END
 }
@@ -101,7 +101,7 @@ table() {
         row("no cgroup limits, against bubblewrap"; ratio("here"; "run-unlimited"; "bubblewrap"); 1.0; " ×"),
         row("everything, cgroup v2 alone, against crun"; ratio("machine"; "run"; "crun"); 0.5; " ×"),
         row("everything, here, against runc"; ratio("here"; "run"; "runc"); 0.6; " ×"),
-        row("with --trace, against runc"; ratio("here"; "run-trace"; "runc"); 1.0; " ×"),
+        row("with --trace, against runc"; ratio("here"; "step-trace"; "runc"); 1.0; " ×"),
         row("one view of one process"; median("here"; "view"); 1.0; " ms"),
         row("peak memory of run"; (.here.peak_kib | if . then (. / 1024 * 100 | round / 100) else null end); 8; " MiB"),
         row("the static binary"; (.here.binary_bytes | if . then (. / 1048576 * 100 | round / 100) else null end); 6; " MiB"),
