@@ -4,7 +4,7 @@
 //! Next: `journal`, which says how each is undone.
 
 use crate::kernel::call::{self, Call, Returned};
-use crate::kernel::{Errno, devices, fs, libc_flags as o, net, process};
+use crate::kernel::{Errno, devices, fs, libc_flags as o, lock, net, process};
 use crate::step::{Link, Step};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -57,8 +57,10 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
             let program = devices::load(&devices::program(&rules).map_err(|_| Errno::EINVAL)?)?;
             let group = fs::open(cgroup, o::O_RDONLY | o::O_DIRECTORY)?;
             devices::attach(group.as_fd(), program.as_fd())?;
-            let ids: Vec<String> = devices::attached(group.as_fd())?.iter().map(u32::to_string).collect();
-            return Ok(Some(format!("eBPF program {}", ids.join(", "))));
+            // It holds already; to ask for its number takes CAP_NET_ADMIN besides.
+            let ids = devices::attached(group.as_fd()).unwrap_or_default();
+            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+            return Ok((!ids.is_empty()).then(|| format!("eBPF program {}", ids.join(", "))));
         }
         Step::Kill { signal } => process::kill(target()?, *signal)?,
         Step::Wait { seconds } => return wait(target()?, *seconds),
@@ -67,12 +69,8 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
         }
         Step::RemoveGroup { path } => remove_group(path)?,
         Step::DisableControllers { path, controllers } => {
-            let others = std::fs::read_dir(path)?.flatten().any(|e| e.file_type().is_ok_and(|t| t.is_dir()));
-            if others {
-                return Ok(Some("other groups rely on them by now: they stay".to_owned()));
-            }
-            let text: Vec<String> = controllers.iter().map(|name| format!("-{name}")).collect();
-            fs::write_all(&fs::open(&path.join("cgroup.subtree_control"), o::O_WRONLY)?, &text.join(" "))?;
+            return lock::alone(path, || disable(path, controllers))
+                .unwrap_or_else(|| Ok(Some("another container relies on them: they stay".to_owned())));
         }
         Step::Link(Link::Delete { name }) => match net::Netlink::open()?.link_del(name) {
             // The pair dies with the container's network namespace: gone is what it should be.
@@ -229,6 +227,51 @@ fn remove_group(path: &Path) -> Result<(), Errno> {
         }
         Err(errno) => Err(errno),
     })
+}
+
+/// Take controllers away from the groups below, but those that another group has made use of by now.
+fn disable(path: &Path, controllers: &[String]) -> Result<Option<String>, Errno> {
+    let mut others = Vec::new();
+    for entry in std::fs::read_dir(path)?.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        others.push(entry.path());
+    }
+    let (used, unused): (Vec<&String>, Vec<&String>) =
+        controllers.iter().partition(|name| others.iter().any(|group| relies(group, name)));
+    if !unused.is_empty() {
+        let text: Vec<String> = unused.iter().map(|name| format!("-{name}")).collect();
+        fs::write_all(&fs::open(&path.join("cgroup.subtree_control"), o::O_WRONLY)?, &text.join(" "))?;
+    }
+    let used: Vec<&str> = used.into_iter().map(String::as_str).collect();
+    Ok((!used.is_empty()).then(|| format!("another group uses {}: it stays", used.join(" and "))))
+}
+
+/// The files of a new group, before anybody has set a limit.
+const UNLIMITED: [(&str, &[(&str, &str)]); 3] = [
+    ("cpu", &[("cpu.max", "max 100000"), ("cpu.weight", "100"), ("cpu.idle", "0")]),
+    (
+        "memory",
+        &[
+            ("memory.max", "max"),
+            ("memory.high", "max"),
+            ("memory.low", "0"),
+            ("memory.min", "0"),
+            ("memory.swap.max", "max"),
+        ],
+    ),
+    ("pids", &[("pids.max", "max")]),
+];
+
+/// Whether a group would miss this controller: it has a limit, hands the controller on, or is just being
+/// prepared, with no process in it. Of a controller whose files are not known here it is assumed.
+fn relies(group: &Path, controller: &str) -> bool {
+    let read = |file: &str| std::fs::read_to_string(group.join(file)).unwrap_or_default();
+    let Some((_, files)) = UNLIMITED.iter().find(|(name, _)| *name == controller) else { return true };
+    read("cgroup.subtree_control").split_whitespace().any(|name| name == controller)
+        || read("cgroup.events").lines().any(|line| line == "populated 0")
+        || files.iter().any(|(file, unlimited)| {
+            let value = read(file);
+            !value.is_empty() && value.trim() != *unlimited
+        })
 }
 
 /// One rtnetlink request, in the network namespace of whoever makes it.

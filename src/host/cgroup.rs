@@ -4,7 +4,7 @@
 //! Next: `crate::spec`, which turns `cgroupsPath` into places.
 
 use super::read;
-use crate::kernel::ident;
+use crate::kernel::{ident, lock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
@@ -70,6 +70,9 @@ pub struct Parent {
     /// group below (cgroups(7), "no internal processes").
     pub occupied: bool,
 }
+
+/// The controllers of the default container's limits.
+const LIMITING: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// Where one group would be, in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -146,15 +149,37 @@ impl Hierarchy {
         let own = self.own_dir().unwrap_or_else(|| self.mount.clone());
         let above = own.ancestors().take_while(|dir| dir.starts_with(&self.mount) && **dir != *self.mount);
         let top = std::iter::once(self.mount.as_path());
-        let mut open = top.chain(above).map(|dir| self.parent_at(dir)).filter(|parent| parent.writable);
-        self.parent = match open.next() {
-            Some(first) if first.occupied => open.find(|parent| !parent.occupied).unwrap_or(first),
-            Some(first) => first,
-            None => self.parent_at(&self.mount),
+        let mut open: Vec<Parent> =
+            top.chain(above).map(|dir| self.parent_at(dir)).filter(|parent| parent.writable).collect();
+        let controllers = |parent: &Parent| words(&read(parent.dir.join("cgroup.controllers")));
+        // The nearest may have less than one further up: systemd hands on only what somebody asked for.
+        let all = |parent: &Parent| {
+            let has = controllers(parent);
+            LIMITING.iter().all(|name| has.iter().any(|known| known == name))
         };
+        let free = |parent: &Parent| !parent.occupied;
+        let best = (open.first().filter(|first| free(first)).map(|_| 0))
+            .or_else(|| open.iter().position(|parent| free(parent) && all(parent)))
+            .or_else(|| open.iter().position(free))
+            .unwrap_or(0);
+        self.parent = if best < open.len() { open.swap_remove(best) } else { self.parent_at(&self.mount) };
         if self.version == 2 {
-            self.controllers = words(&read(self.parent.dir.join("cgroup.controllers")));
+            self.controllers = controllers(&self.parent);
+            if self.parent.can_enable {
+                // What is read after that stays until we have ended.
+                lock::share(&self.parent.dir);
+                self.parent.enabled = words(&read(self.parent.dir.join("cgroup.subtree_control")));
+            }
         }
+    }
+
+    /// Whether a group of ours would have this controller: it is enabled, or we can enable it.
+    pub fn gives(&self, controller: &str) -> bool {
+        let parent = &self.parent;
+        parent.writable
+            && (self.version == 1
+                || parent.enabled.iter().any(|name| name == controller)
+                || (parent.can_enable && !parent.occupied))
     }
 
     fn parent_at(&self, dir: &Path) -> Parent {

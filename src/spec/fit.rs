@@ -143,7 +143,7 @@ fn ping_groups(config: &mut Value, gids: &[LinuxIdMapping], notes: &mut Vec<Note
 /// What needs a controller that has no group of ours.
 fn limits(config: &mut Value, host: &Host, notes: &mut Vec<Note>) {
     let v2 = host.cgroup.mode == Mode::V2;
-    let writable = |controller: &str| host.cgroup.controller(controller).is_some_and(|h| h.parent.writable);
+    let writable = |controller: &str| host.cgroup.controller(controller).is_some_and(|h| h.gives(controller));
     let any = host.cgroup.hierarchies.iter().any(|hierarchy| hierarchy.parent.writable);
     if let Some(linux) = object(config, "/linux").filter(|_| !any) {
         linux.remove("cgroupsPath");

@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 /// Where its control group is.
 pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> String {
-    // A relative path begins where groups were delegated to this user.
+    // A relative path begins where groups can be made, which for root is nearly always the root of the mount.
     // No group above it is shared with other containers, so that none has to be kept for them.
-    let root = if host.is_privileged() { "/" } else { "" };
+    let at_the_top = host.cgroup.hierarchies.iter().all(|hierarchy| hierarchy.parent.dir == hierarchy.mount);
+    let root = if host.is_privileged() && at_the_top { "/" } else { "" };
     match &options.limits.cgroup_parent {
         Some(parent) => format!("{}/{id}", parent.trim_end_matches('/')),
         None => format!("{root}learnctr-{id}"),

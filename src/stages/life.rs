@@ -100,11 +100,17 @@ pub static REMOVE: Stage = Stage {
                 "gone with its other end, as soon as the kernel has taken down the namespace",
             ));
         }
-        for place in places(ground) {
-            moves.push(Move::host(
-                Step::RemoveGroup { path: place.dir },
-                "a group can be removed when no process is in it",
-            ));
+        // What its stage made, the last first.
+        let made = (super::cgroup::STAGE.moves)(ground);
+        for undo in made.into_iter().rev().filter_map(|one| one.undo) {
+            let why = match undo {
+                Step::RemoveGroup { .. } => "a group can be removed when no process is in it",
+                Step::DisableControllers { .. } => {
+                    "enabled for this container alone; what another group uses by now stays"
+                }
+                _ => "a group above it goes when it is the last in it",
+            };
+            moves.push(Move::host(undo, why));
         }
         if let Some(directory) = ground.container.layers.as_ref().and_then(|layers| layers.upper.parent()) {
             moves.push(Move::host(

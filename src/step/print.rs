@@ -74,7 +74,8 @@ impl fmt::Display for Step {
                 }
             }
             Step::DeviceProgram { cgroup, rules } => {
-                let rules = rules.lines().count();
+                let rules =
+                    serde_json::from_str::<Vec<serde::de::IgnoredAny>>(rules).map_or(0, |all| all.len());
                 write!(
                     f,
                     "bpf(BPF_PROG_ATTACH, {{target={}, type=BPF_CGROUP_DEVICE}}, from {rules} rules)",
