@@ -25,6 +25,8 @@ pub struct Plan {
     /// The container's id.
     pub id: String,
     pub stages: Vec<Planned>,
+    /// The stages that were asked to be left out.
+    pub left_out: Vec<String>,
 }
 
 /// A stage that cannot be left out, and why not.
@@ -71,7 +73,7 @@ impl Plan {
             .filter(|planned| !planned.moves.is_empty() || !planned.notes.is_empty())
             .collect();
         let stages = with_the_command(stages, ground);
-        Ok(Plan { id: ground.container.id.clone(), stages })
+        Ok(Plan { id: ground.container.id.clone(), stages, left_out: ground.ways.skip.clone() })
     }
 
     /// Where a stage is in this plan.
@@ -88,7 +90,11 @@ impl Plan {
 
     /// The plan as it is printed and recorded.
     pub fn printed(&self) -> Printed {
-        Printed { container: self.id.clone(), stages: self.stages.iter().map(PrintedStage::from).collect() }
+        Printed {
+            container: self.id.clone(),
+            stages: self.stages.iter().map(PrintedStage::from).collect(),
+            left_out: self.left_out.clone(),
+        }
     }
 }
 
@@ -157,6 +163,9 @@ pub struct Printed {
     /// The container's id.
     pub container: String,
     pub stages: Vec<PrintedStage>,
+    /// The stages that were asked to be left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, serde::Deserialize, JsonSchema)]

@@ -10,7 +10,8 @@ use crate::spec::{Container, Network, Note, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
 use std::error::Error;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
 
 /// What the plan is for: to be shown changes nothing at all, not even a cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ impl Prepared {
         let terminal = purpose == Purpose::Run { terminal: true };
         if purpose != Purpose::Show {
             data_directory(&host)?;
+            owned(&host.dirs.data, host.uid)?;
+            owned(&host.dirs.state, host.uid)?;
         }
         let mut container = Container::asked(options, &host)?;
         let by_name = container.user.is_some() || !container.groups.is_empty();
@@ -77,6 +80,20 @@ fn data_directory(host: &Host) -> Result<(), Box<dyn Error>> {
         )
         .into()
     })
+}
+
+/// What is kept there is trusted: the image, and what is to be undone. So nobody else may have put it there.
+fn owned(directory: &Path, uid: u32) -> Result<(), Box<dyn Error>> {
+    match std::fs::symlink_metadata(directory) {
+        Ok(about) if about.uid() != uid && about.uid() != 0 => Err(format!(
+            "{} belongs to the user {}, who could change what learnctr keeps there\n  next: remove it, or name another \
+             directory in LEARNCTR_DATA and LEARNCTR_STATE",
+            directory.display(),
+            about.uid()
+        )
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// A label is asked for where no module can give it: that is said.

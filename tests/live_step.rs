@@ -237,6 +237,8 @@ fn each_key_does_what_it_says() {
     // Its own process 1 has another number than its shell, and Ctrl-C ends what runs in it, not us.
     person.key("echo pid-$(readlink /proc/self/ns/pid | cut -c1-3); sleep 99\r");
     person.sees("pid-pid");
+    // Until sleep has the terminal, Ctrl-C is the shell's, which ignores it.
+    std::thread::sleep(std::time::Duration::from_millis(700));
     person.key("\x03");
     person.key("echo still-$((40+2))\r");
     person.sees("still-42");

@@ -38,6 +38,9 @@ pub fn main(args: Args) -> super::Result {
             left.id
         );
     }
+    for note in &prepared.container.notes {
+        anstream::eprintln!("learnctr: {}: {}", note.stage, note.text);
+    }
     let mut tell = |_| {};
     let mut session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
     let exec = plan.position("exec").map_or(plan.stages.len(), |exec| exec + 1);

@@ -194,11 +194,12 @@ impl<'a> Session<'a> {
         let Some(planned) = self.plan.stages.get(stage) else { return };
         let id = planned.stage.id.to_owned();
         let pid = self.pid();
-        if id == "exec" {
-            self.settle();
+        if let ("exec", Some(pid)) = (id.as_str(), pid) {
+            super::look::settle(pid, || self.has_ended());
         }
         let looks = self.recording == Recording::Views && self.ended.is_none();
-        let view = if looks { super::look::look(pid) } else { None };
+        // What ended meanwhile was looked at half gone: that is no view.
+        let view = if looks { super::look::look(pid).filter(|_| !self.has_ended()) } else { None };
         let diff =
             view.as_ref().and_then(|now| self.view.as_ref().map(|before| crate::diff::diff(before, now)));
         let micros = self.micros;
@@ -207,19 +208,6 @@ impl<'a> Session<'a> {
             self.view.clone_from(&view);
         }
         self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff });
-    }
-
-    /// Let the new program come to itself, so that what is seen of it is not its loader, and a SIGTERM
-    /// finds the handler that it sets up: until it sleeps, and not for long.
-    fn settle(&mut self) {
-        let until = Instant::now() + Duration::from_millis(100);
-        while let Some(pid) = self.pid().filter(|_| Instant::now() < until) {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            if self.has_ended() || stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
 
     /// Say what became of a move; a refusal ends the session.

@@ -56,6 +56,12 @@ pub fn annotated(container: &Container) -> Spec {
     }
     say("volumes", paths(&container.volumes));
     let mut spec = container.described();
+    // A directory of the caller's is a root for other runtimes too; the image's layers are one only when merged.
+    if let (None, Some([rootfs]), Some(root)) =
+        (&container.image, container.layers.as_ref().map(|layers| layers.lower.as_slice()), spec.root_mut())
+    {
+        root.set_path(rootfs.clone());
+    }
     spec.set_annotations(Some(all));
     spec
 }

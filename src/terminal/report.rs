@@ -19,6 +19,11 @@ pub fn intro(plan: &Printed, interactive: bool, width: usize) -> String {
         if interactive { " After each it stands still until you press a key; ? lists the keys." } else { "" };
     let text =
         format!("Container {} is built in {stages} stages, from {first} to {last}.{pause}", plan.container);
+    let left_out = match plan.left_out.as_slice() {
+        [] => String::new(),
+        some => format!(" Left out: {}; see what that breaks.", some.join(", ")),
+    };
+    let text = text + &left_out;
     let sides = "`host` marks what the host's process calls, `child` what the process calls that becomes the container.";
     let mut lines = prose(BOLD, 1, &text, width);
     lines.extend(prose(DIM, 1, sides, width));

@@ -214,10 +214,13 @@ pub fn step_calls(step: &Stepped, width: usize) -> Vec<Line> {
     if !step.calls.is_empty() {
         return step.calls.iter().flat_map(|call| call_lines(side, &call.to_string(), width)).collect();
     }
+    // What has a note instead of a call was not needed, and not called.
+    if matches!(step.outcome, Outcome::Noted(_)) {
+        return Vec::new();
+    }
     let end = match &step.outcome {
         Outcome::Refused(errno) => format!(" = -1 {errno}"),
-        Outcome::Noted(_) => String::new(),
-        Outcome::Done | Outcome::Forked { .. } => " = 0".to_owned(),
+        Outcome::Noted(_) | Outcome::Done | Outcome::Forked { .. } => " = 0".to_owned(),
     };
     call_lines(side, &format!("{}{end}", step.planned.step), width)
 }

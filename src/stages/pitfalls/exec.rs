@@ -11,15 +11,22 @@ pub const ALL: &[Pitfall] = &[
     Pitfall::new(
         "execve",
         Errno::ENOENT,
+        "the stage pivot-root was left out: the root is still the host's, and {command} is looked up there, not in the image",
+        |s| Some(s.without("pivot-root")),
+        "do not skip the stage pivot-root; or name a program of the host's, which then runs in the host's own tree",
+    ),
+    Pitfall::new(
+        "execve",
+        Errno::ENOENT,
         "there is no {command} in any directory of PATH inside ({search})",
-        |s| Some(by_name(s)? && s.program()? == Found::Nowhere),
+        |s| Some(by_name(s)? && s.program()? == Found::Nowhere && !s.without("pivot-root")),
         "`learnctr run -- ls /bin /usr/bin` lists what the image has; or give the whole path",
     ),
     Pitfall::new(
         "execve",
         Errno::ENOENT,
         "there is no {command} inside: the path is looked up in the container's root, not on the host",
-        |s| Some(!by_name(s)? && s.program()? == Found::Nowhere),
+        |s| Some(!by_name(s)? && s.program()? == Found::Nowhere && !s.without("pivot-root")),
         "`learnctr run -- ls -l` of its directory shows what the image has",
     ),
     Pitfall::new(

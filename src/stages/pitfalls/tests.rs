@@ -13,7 +13,7 @@ use crate::step::{Range, Step};
 fn diagnosed(stage: &str, host: &Host, step: Step, errno: Errno) -> Diagnosis {
     let name = step.to_string().split('(').next().unwrap().to_owned();
     let call = Some(Call { name, args: String::new(), returned: Returned::Refused(errno) });
-    let plan = Plan { id: "x".into(), stages: Vec::new() };
+    let plan = Plan { id: "x".into(), stages: Vec::new(), left_out: Vec::new() };
     let one = Move::host(step, "");
     let scene = Scene { host, plan: &plan, at: (0, 0), pid: None, one: &one, call, errno };
     diagnose(stages::find(stage).unwrap(), &scene)

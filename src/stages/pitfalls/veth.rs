@@ -12,7 +12,7 @@ pub const ALL: &[Pitfall] = &[
     Pitfall::new(
         "*",
         Errno::EOPNOTSUPP,
-        "this kernel, {kernel}, has no veth interfaces, or its module is not loaded",
+        "this kernel has no veth interfaces, or its module is not loaded",
         |s| Some(matches!(s.step(), Step::Link(Link::AddVeth { .. }))),
         "{sudo}modprobe veth; --network none does without",
     ),
