@@ -466,13 +466,14 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Let go of what the plan has frozen.
+/// Let go of what the plan has frozen, also where its stage `thaw` is left out.
 fn fs_thaw(plan: &Plan) -> Result<(), Errno> {
-    let thaw =
-        plan.stages.iter().filter(|planned| planned.stage.id == "thaw").flat_map(|planned| &planned.moves);
-    for one in thaw {
+    let freeze =
+        plan.stages.iter().filter(|planned| planned.stage.id == "freeze").flat_map(|planned| &planned.moves);
+    for one in freeze {
         if let Step::Write { path, text } = &one.step {
-            fs::write_all(&fs::open(path.path(), o::O_WRONLY)?, text)?;
+            let thawed = if text == "FROZEN" { "THAWED" } else { "0" };
+            fs::write_all(&fs::open(path.path(), o::O_WRONLY)?, thawed)?;
         }
     }
     Ok(())
