@@ -52,11 +52,28 @@ const NEEDED: [(&str, &str); 3] = [
     ("remove", "it would leave the container's directories and group on your machine"),
 ];
 
+/// Namespaces without which later stages change the host, when they are root's.
+const HARMFUL: [(&str, &str); 3] = [
+    ("clone-mnt", "the mounts and the root"),
+    ("clone-uts", "the name"),
+    ("clone-net", "the interfaces and routes"),
+];
+
 impl Plan {
     pub fn make(ground: &Ground) -> Result<Plan, Unskippable> {
         for skip in &ground.ways.skip {
             if let Some((id, why)) = NEEDED.iter().find(|(id, _)| id == skip) {
                 return Err(Unskippable(format!("the stage {id} cannot be skipped: {why}")));
+            }
+            // In a user namespace of its own the kernel refuses what follows: then leaving it out is a lesson.
+            if ground.ways.one_by_one
+                && !stages::userns::is_new(ground)
+                && let Some((id, what)) = HARMFUL.iter().find(|(id, _)| id == skip)
+            {
+                return Err(Unskippable(format!(
+                    "the stage {id} cannot be skipped: {what} would be your host's own; with --userns private the kernel \
+                     refuses to touch it, and says so"
+                )));
             }
             if !stages::TABLE.iter().any(|stage| stage.id == skip) {
                 return Err(Unskippable(no_such_stage(skip)));
