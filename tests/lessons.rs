@@ -18,9 +18,13 @@ fn every_console_block_shows_what_happens() {
     // Whoever reads types sudo; whoever tests is root already.
     cases.register_bin("sudo", std::path::PathBuf::from("/usr/bin/env"));
     let path = std::env::var("PATH").unwrap_or_default();
+    // The reader's are in /var/lib and /run; these must not be mixed with them.
+    let tmp = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("lessons");
     let folder = std::path::Path::new(built).parent().unwrap().display();
     cases
         .env("PATH", format!("{folder}:{path}"))
+        .env("LEARNCTR_DATA", tmp.join("data").display().to_string())
+        .env("LEARNCTR_STATE", tmp.join("state").display().to_string())
         .env("COLUMNS", "80")
         .env("NO_COLOR", "1")
         .env("LC_ALL", "C.UTF-8");
