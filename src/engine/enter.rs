@@ -67,8 +67,8 @@ const KINDS: [(&str, i32); 8] = [
 ];
 
 impl Visit<'_> {
-    /// Execute a command inside; its process is a child of this one, to be waited for. With `terminal`, its
-    /// standard input becomes the controlling terminal of a session of its own.
+    /// Execute a command inside; its process is a child of this one, to be waited for. It has a session of
+    /// its own; with `terminal`, its standard input becomes that session's controlling terminal.
     pub fn enter(&self, command: Command, stdio: &Stdio3, terminal: bool) -> Result<i32, Refused> {
         // Opened before anything is joined, by who we are now; the child side inherits them.
         let mut held: Vec<Opened> = Vec::new();
@@ -93,8 +93,10 @@ impl Visit<'_> {
         // Only a child of who joined a pid namespace is in it.
         steps.push(Step::Clone { flags: o::CLONE_PARENT as u64, cgroup: None });
         steps.push(Step::Chroot);
+        // Always: in our session /dev/tty would be the host's terminal, which what runs inside could type into.
+        steps.push(Step::Setsid);
         if terminal {
-            steps.extend([Step::Setsid, Step::ControllingTerminal]);
+            steps.push(Step::ControllingTerminal);
         }
         steps.extend(self.moves(Side::Child).filter(|step| is_given_up(step)).cloned());
         steps.extend([Step::ResetSignals, Step::CloseOnExec { from: 3 }, Step::Exec(command)]);
@@ -134,7 +136,8 @@ impl Visit<'_> {
     }
 }
 
-/// What the container's process has given up or was limited to, in the order in which it was.
+/// What the container's process has given up or was limited to, in the order in which it was. The keyring too:
+/// the visitor would bring the keys of the host's user.
 fn is_given_up(step: &Step) -> bool {
     use Step::*;
     matches!(
@@ -150,6 +153,7 @@ fn is_given_up(step: &Step) -> bool {
             | Seccomp { .. }
             | Prlimit { .. }
             | Umask { .. }
+            | JoinSessionKeyring { .. }
             | ParentDeathSignal { .. }
     )
 }
