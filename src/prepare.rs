@@ -3,15 +3,14 @@
 //!
 //! Next: `plan`, which is pure.
 
-use crate::host::Host;
+use crate::host::{Host, dirs::make_ours};
 use crate::kernel::{net::Netlink, seccomp};
 use crate::spec::seccomp::native_arch;
 use crate::spec::{Container, Network, Note, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
 use std::error::Error;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
 
 /// What the plan is for: to be shown changes nothing at all, not even a cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,9 +36,7 @@ impl Prepared {
         let host = Host::look();
         let terminal = purpose == Purpose::Run { terminal: true };
         if purpose != Purpose::Show {
-            data_directory(&host)?;
-            owned(&host.dirs.data, host.uid)?;
-            owned(&host.dirs.state, host.uid)?;
+            own_directories(&host)?;
         }
         let mut container = Container::asked(options, &host)?;
         let by_name = container.user.is_some() || !container.groups.is_empty();
@@ -68,8 +65,9 @@ impl Prepared {
     }
 }
 
-/// learnctr's own directory: others may pass through it, as root of a user namespace has to, not look into it.
-fn data_directory(host: &Host) -> Result<(), Box<dyn Error>> {
+/// learnctr's own directories: others may pass through the one for data, as root of a user namespace has to, not
+/// look into it.
+fn own_directories(host: &Host) -> Result<(), Box<dyn Error>> {
     let data = &host.dirs.data;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o711).create(data);
     made.map_err(|error| {
@@ -78,22 +76,10 @@ fn data_directory(host: &Host) -> Result<(), Box<dyn Error>> {
              LEARNCTR_DATA, on a file system that overlay can write to (not NFS, not overlay itself)",
             data.display()
         )
-        .into()
-    })
-}
-
-/// What is kept there is trusted: the image, and what is to be undone. So nobody else may have put it there.
-fn owned(directory: &Path, uid: u32) -> Result<(), Box<dyn Error>> {
-    match std::fs::symlink_metadata(directory) {
-        Ok(about) if about.uid() != uid && about.uid() != 0 => Err(format!(
-            "{} belongs to the user {}, who could change what learnctr keeps there\n  next: remove it, or name another \
-             directory in LEARNCTR_DATA and LEARNCTR_STATE",
-            directory.display(),
-            about.uid()
-        )
-        .into()),
-        _ => Ok(()),
-    }
+    })?;
+    make_ours(data, 0o711)?;
+    // Its journals say what is to be undone, and are believed.
+    Ok(make_ours(&host.dirs.state, 0o700)?)
 }
 
 /// A label is asked for where no module can give it: that is said.

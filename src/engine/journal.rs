@@ -104,7 +104,7 @@ pub struct Leftover {
 }
 
 /// Find the journals without an owner and undo them. A journal is the owner's own file in a directory that
-/// nobody else can write to, so its steps are trusted; one that cannot be read is left where it is.
+/// nobody else can write to (`crate::host::dirs::make_ours`), so its steps are trusted; one that cannot be read is left where it is.
 pub fn sweep(state: &Path) -> Vec<Leftover> {
     let Ok(entries) = std::fs::read_dir(state) else { return Vec::new() };
     entries.flatten().filter_map(|entry| sweep_one(&entry.path())).collect()

@@ -6,9 +6,11 @@ use crate::kernel::ident;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The directories that hold our files. Whoever makes one in /tmp checks that it is ours.
+/// The directories that hold our files. Before anything in them is believed, [`make_ours`] checks them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Dirs {
@@ -68,6 +70,36 @@ impl Dirs {
     }
 }
 
+/// Refuse a directory of ours in which another user could have put something: what lies in it is believed.
+/// The steps of a journal are made by whoever finds it, with all that they may, and a layer is a container's root.
+/// So nobody else may write to it, or put another one in its place; /tmp with its sticky bit is fine. What is
+/// not there yet is made, if it can be.
+pub fn make_ours(dir: &Path, mode: u32) -> Result<(), String> {
+    // What keeps it from being made is said by the step that needs it.
+    let _ = DirBuilder::new().recursive(true).mode(mode).create(dir);
+    let Ok(dir) = dir.canonicalize() else { return Ok(()) };
+    let about = |path: &Path| path.metadata().map(|about| (about.uid(), about.mode()));
+    let uid = ident::effective_ids().0;
+    // Root's number, which is another one in a user namespace that does not map it.
+    let root = about(Path::new("/")).map_or(0, |(root, _)| root);
+    for path in dir.ancestors() {
+        let Ok((owner, mode)) = about(path) else { continue };
+        let own = path == dir;
+        let (others, sticky) = (mode & if own { 0o022 } else { 0o002 } != 0, mode & 0o1000 != 0 && !own);
+        let trusted = owner == uid || !own && (owner == root || owner == 0);
+        if !trusted || others && !sticky {
+            let (dir, path) = (dir.display(), path.display());
+            return Err(format!(
+                "{dir}: another user could have put something there: {path} is user {owner}'s with mode {:#o}\n  \
+                 next: name directories of your own in LEARNCTR_DATA and LEARNCTR_STATE, or make this one yours alone: \
+                 `chown {uid} {path}; chmod go-w {path}`",
+                mode & 0o7777
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn absolute_path(path: OsString) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path.into())
 }
@@ -99,6 +131,28 @@ mod tests {
         let variables = [("HOME", "/home/ann"), ("XDG_RUNTIME_DIR", "/run/user/7"), ("XDG_DATA_HOME", "rel")];
         let (data, state) = dirs(1000, &variables, &["/home/ann", "/run/user/1000"]);
         assert_eq!((&*data, &*state), ("/home/ann/.local/share/learnctr", "/run/user/1000/learnctr"));
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_not_ours() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let (open, state) = (place.path().join("open"), place.path().join("open/state"));
+        make_ours(&state, 0o700).unwrap();
+        assert_eq!(state.metadata().unwrap().mode() & 0o777, 0o700);
+        let mode =
+            |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        mode(&state, 0o770);
+        assert!(make_ours(&state, 0o700).unwrap_err().contains("mode 0o770"));
+        mode(&state, 0o755);
+        make_ours(&state, 0o700).unwrap();
+        // Whoever may write above it can put another one there, unless the bit is set that /tmp has.
+        mode(&open, 0o777);
+        assert!(make_ours(&state, 0o700).unwrap_err().contains("open is user"));
+        mode(&open, 0o1777);
+        make_ours(&state, 0o700).unwrap();
+        // The directory itself is nobody else's to write to, sticky or not.
+        assert!(make_ours(&open, 0o700).is_err());
     }
 
     #[test]
