@@ -52,6 +52,11 @@ fn namespaces(checked: &Checked, linux: &Linux) -> Result<(), Error> {
         }
         if let Some(joined) = namespace.path() {
             checked.absolute(&format!("{path}.path"), joined)?;
+            if namespace.typ() == LinuxNamespaceType::Mount {
+                let expected = "no path: what is mounted in a namespace of others would stay there, and pivot_root(2) would \
+                                take their root away (the host's, if it is /proc/1/ns/mnt)";
+                return checked.fault(&format!("{path}.path"), format!("{joined:?}"), expected);
+            }
         }
     }
     if !checked.has(LinuxNamespaceType::Mount) {
