@@ -25,8 +25,8 @@ pub static STAGE: Stage = Stage {
 pub fn sets(ground: &Ground) -> CapSets {
     let asked = ground.container.spec.process().as_ref().and_then(|process| process.capabilities().as_ref());
     // In a new user namespace its maker has all of them.
-    let had = if super::userns::is_new(ground) { u64::MAX } else { ground.host.caps.permitted };
-    let bounded = if super::userns::is_new(ground) { u64::MAX } else { ground.host.caps.bounding };
+    let had = if super::userns::is_apart(ground) { u64::MAX } else { ground.host.caps.permitted };
+    let bounded = if super::userns::is_apart(ground) { u64::MAX } else { ground.host.caps.bounding };
     let Some(asked) = asked else { return CapSets::default() };
     let permitted = mask(asked.permitted().as_ref()) & had;
     let inheritable = mask(asked.inheritable().as_ref()) & had;
@@ -105,5 +105,5 @@ fn may_set_groups(ground: &Ground) -> bool {
         .as_ref()
         .and_then(|linux| linux.gid_mappings().as_ref())
         .map_or(0, Vec::len);
-    !super::userns::is_new(ground) || ground.host.uid == 0 || mapped > 1
+    !super::userns::is_apart(ground) || ground.host.uid == 0 || mapped > 1
 }

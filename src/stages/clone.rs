@@ -38,7 +38,7 @@ pub fn into_cgroup(ground: &Ground) -> Option<PathBuf> {
         return None;
     }
     // The clone is made by root inside, to whom the groups of root outside do not belong.
-    if super::userns::is_new(ground) && ground.host.uid == 0 {
+    if super::userns::is_apart(ground) && ground.host.uid == 0 {
         return None;
     }
     super::cgroup::places(ground).first().map(|place| place.dir.clone())
@@ -72,6 +72,13 @@ pub fn before(ground: &Ground) -> Vec<Move> {
         || ground.ways.skip.iter().any(|s| s == "userns")
     {
         moves.push(spawn());
+    }
+    if namespaces::all(ground).any(|(kind, path)| kind == Ns::Pid && path.is_some()) {
+        moves.push(Move::child(
+            Step::SetDumpable { dumpable: false },
+            "who is in that pid namespace already must not look into this process, which still holds files of the host \
+             (CVE-2016-9962); execve(2) ends it",
+        ));
     }
     for (kind, path) in namespaces::all(ground) {
         if let (Some(path), false) = (path, kind == Ns::User) {

@@ -90,7 +90,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
                 data.push_str(",volatile");
                 why.push_str("; volatile, as it goes with the container: otherwise unmounting waits until the disk has it all");
             }
-            if super::userns::is_new(ground) {
+            if super::userns::is_apart(ground) {
                 data.push_str(",userxattr");
                 why.push_str("; in a user namespace its marks are user.* attributes, as trusted.* ones are not ours to set (Linux 5.11)");
             }

@@ -21,9 +21,10 @@ pub static STAGE: Stage = Stage {
     moves,
 };
 
-/// Its own user namespace, not one to be joined.
-pub fn is_new(ground: &Ground) -> bool {
-    super::namespaces::all(ground).any(|(kind, path)| kind == LinuxNamespaceType::User && path.is_none())
+/// It will be in another user namespace than we are, a new one or one that is joined: with all capabilities there,
+/// and none here.
+pub fn is_apart(ground: &Ground) -> bool {
+    super::namespaces::all(ground).any(|(kind, _)| kind == LinuxNamespaceType::User)
         && !ground.ways.skip.iter().any(|skip| skip == STAGE.id)
 }
 
@@ -34,6 +35,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
     if let Some(path) = path {
         let step = Step::Setns { path, flag: o::CLONE_NEWUSER as u64 };
         moves.push(Move::child(step, "joined first: it owns the namespaces that follow"));
+        moves.extend(root_inside());
         return moves;
     }
     moves.push(Move::child(
@@ -72,16 +74,22 @@ fn moves(ground: &Ground) -> Vec<Move> {
         },
         "groups are mapped like users",
     ));
-    moves.push(Move::child(Step::SetResGid { gid: 0 }, "root's group inside, now that it is mapped"));
-    moves.push(Move::child(
-        Step::SetResUid { uid: 0 },
-        "root inside, now that it is mapped: what it makes from here on is root's",
-    ));
+    moves.extend(root_inside());
     moves.push(Move::child(
         Step::SetDumpable { dumpable: true },
         "a change of ids hides /proc/PID from the host's process, which is not root; nobody else is inside yet",
     ));
     moves
+}
+
+fn root_inside() -> [Move; 2] {
+    [
+        Move::child(Step::SetResGid { gid: 0 }, "root's group inside, now that it is mapped"),
+        Move::child(
+            Step::SetResUid { uid: 0 },
+            "root inside, now that it is mapped: what it makes from here on is root's",
+        ),
+    ]
 }
 
 fn ranges(maps: Option<&Vec<LinuxIdMapping>>) -> Vec<Range> {
