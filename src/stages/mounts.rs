@@ -54,7 +54,9 @@ fn moves(ground: &Ground) -> Vec<Move> {
             ));
         }
     }
-    if all.iter().any(|one| one.destination() == Path::new("/dev") && one.typ().as_deref() == Some("tmpfs")) {
+    // A /dev that is bound is somebody else's, with nodes of its own.
+    let bound = |one: &Mount| one.destination() == Path::new("/dev") && is_bind(one);
+    if !all.iter().any(bound) {
         devices(ground, &mut moves);
     }
     let linux = spec.linux().as_ref();
@@ -94,6 +96,11 @@ fn moves(ground: &Ground) -> Vec<Move> {
     moves
 }
 
+fn is_bind(one: &Mount) -> bool {
+    one.typ().as_deref() == Some("bind")
+        || mount::parse(one.options().as_deref().unwrap_or_default()).is_bind()
+}
+
 fn point(path: &At, kind: Kind, source: Option<&Path>) -> Move {
     let source = source.map(Path::to_owned);
     Move::child(Step::MountPoint { path: path.clone(), kind, source }, "what is mounted on has to be there")
@@ -117,7 +124,7 @@ fn mount_one(ground: &Ground, one: &Mount, moves: &mut Vec<Move>) {
     if kind == "cgroup" || kind == "cgroup2" {
         return cgroup(ground, &options, &target, moves);
     }
-    if options.is_bind() || kind == "bind" {
+    if is_bind(one) {
         let source = one.source().clone().unwrap_or_default();
         moves.push(point(&target, Kind::AsSource, Some(&source)));
         let how = o::MS_BIND | options.flags & o::MS_REC;
@@ -236,7 +243,7 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
             flags: o::MS_REMOUNT | o::MS_BIND | options.flags,
             data: None,
         };
-        if super::userns::is_new(ground) {
+        if super::userns::is_apart(ground) {
             moves.push(Move::child(step, "nothing more is to be made in it"));
         }
     }
@@ -244,7 +251,7 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
 
 /// The nodes of /dev: made where that is allowed, else the host's are bound.
 fn devices(ground: &Ground, moves: &mut Vec<Move>) {
-    let nested = super::userns::is_new(ground) || !ground.host.user_namespace.initial;
+    let nested = super::userns::is_apart(ground) || !ground.host.user_namespace.initial;
     let linux = ground.container.spec.linux().as_ref();
     let asked = linux.and_then(|linux| linux.devices().as_ref()).into_iter().flatten();
     let known = DEVICES
