@@ -203,19 +203,25 @@ pub fn mknod(parent: &Opened, name: &Path, kind: char, device: (u32, u32), mode:
     })
 }
 
-/// chmod and chown of something just made; by name below its parent, which is ours alone until then.
+/// chmod and chown of something just made. By a descriptor of the thing itself: where another container has the
+/// directory too, a symlink could stand at the name by now, and fchmodat(2) would follow it to the host's file.
 pub fn dress(parent: &Opened, name: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<(), Errno> {
-    let path = cstr(name)?;
-    let fd = parent.fd.as_raw_fd();
-    call("fchmodat", format_args!("{parent}, {}, {mode:#o}", quoted(name)), || {
-        // SAFETY: path outlives the call.
-        check(unsafe { libc::fchmodat(fd, path.as_ptr(), mode, 0) } as i64).map(|_| ())
-    })?;
+    let made = open_in(parent, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+    let magic = cstr(Path::new(&made.magic()))?;
+    call(
+        "chmod",
+        format_args!("\"{}\"<{}>, {mode:#o}", made.magic(), crate::step::text(&made.label)),
+        || {
+            // SAFETY: magic outlives the call.
+            check(unsafe { libc::fchmodat(libc::AT_FDCWD, magic.as_ptr(), mode, 0) } as i64).map(|_| ())
+        },
+    )?;
     let Some((uid, gid)) = owner else { return Ok(()) };
-    call("fchownat", format_args!("{parent}, {}, {uid}, {gid}, AT_SYMLINK_NOFOLLOW", quoted(name)), || {
-        // SAFETY: path outlives the call.
-        let made = unsafe { libc::fchownat(fd, path.as_ptr(), uid, gid, libc::AT_SYMLINK_NOFOLLOW) };
-        check(made as i64).map(|_| ())
+    call("fchownat", format_args!("{made}, \"\", {uid}, {gid}, AT_EMPTY_PATH"), || {
+        // SAFETY: the descriptor is open and the path an empty C string.
+        check(unsafe { libc::fchownat(made.fd.as_raw_fd(), c"".as_ptr(), uid, gid, libc::AT_EMPTY_PATH) }
+            as i64)
+        .map(|_| ())
     })
 }
 
