@@ -94,7 +94,7 @@ pub fn check(spec: &Spec, file: &str, notes: &mut Vec<Note>) -> Result<(), Error
         }
     }
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
-        check_mount(&checked, &format!("mounts[{index}]"), mount)?;
+        check_mount(&checked, &format!("mounts[{index}]"), mount, notes)?;
         not_obeyed(mount, notes);
     }
     linux::check(&checked, linux, notes)
@@ -176,7 +176,7 @@ fn not_obeyed(mount: &Mount, notes: &mut Vec<Note>) {
     }
 }
 
-fn check_mount(checked: &Checked, path: &str, mount: &Mount) -> Result<(), Error> {
+fn check_mount(checked: &Checked, path: &str, mount: &Mount, notes: &mut Vec<Note>) -> Result<(), Error> {
     let destination = mount.destination();
     checked.absolute(&format!("{path}.destination"), destination)?;
     if destination.components().any(|part| part == Component::ParentDir) {
@@ -229,6 +229,15 @@ fn check_mount(checked: &Checked, path: &str, mount: &Mount) -> Result<(), Error
         if let Some(map) = map {
             ids::check(checked, &format!("{path}.{name}"), map)?;
         }
+    }
+    let mut lost = |what: &str| {
+        notes.push(Note::new("mounts", format!("{path} ({}): {what}", destination.display())));
+    };
+    if mapped {
+        lost("its ids are not mapped (idmap is not obeyed): owners inside are those outside");
+    }
+    if parsed.tmpcopyup {
+        lost("tmpcopyup is not obeyed: it begins empty");
     }
     Ok(())
 }
