@@ -72,10 +72,17 @@ fn moves(ground: &Ground) -> Vec<Move> {
     }
     for volume in &ground.container.volumes {
         let why = "a named volume outlives the container: that is its purpose";
+        // Users of the host must not come by a setuid program that root inside has put there (CVE-2021-41091).
+        // Root of a user namespace is such a user, and has to pass.
+        let mode = if owner.is_some() { 0o711 } else { 0o700 };
         if let Some(above) = volume.parent() {
-            moves.push(Move::host(make(above, 0o711, true), why).without_undo());
+            moves.push(Move::host(make(above, mode, true), why).without_undo());
         }
         moves.push(Move::host(make(volume, 0o755, true), why).without_undo());
+        if let Some((uid, gid)) = owner {
+            let step = Step::Chown { path: volume.clone(), uid, gid };
+            moves.push(Move::host(step, "root inside is this user outside"));
+        }
     }
     for name in super::hostname::files(ground) {
         let step = Step::Create { path: directory.join(name), text: String::new(), owner };
