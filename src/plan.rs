@@ -67,7 +67,7 @@ impl Plan {
             }
             // In a user namespace of its own the kernel refuses what follows: then leaving it out is a lesson.
             if ground.ways.one_by_one
-                && !stages::userns::is_new(ground)
+                && !stages::userns::is_apart(ground)
                 && let Some((id, what)) = HARMFUL.iter().find(|(id, _)| id == skip)
             {
                 return Err(Unskippable(format!(
