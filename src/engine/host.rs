@@ -24,7 +24,7 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
         },
         Step::Inherit { path } => inherit(path)?,
         // Made for us or not: it stays as long as somebody else has something in it.
-        Step::Rmdir { path } => match gone(std::fs::remove_dir(path)) {
+        Step::Rmdir { path } => match gone(fs::rmdir(path)) {
             Err(Errno::EBUSY | Errno::ENOTEMPTY) => {}
             other => other?,
         },
@@ -109,8 +109,8 @@ fn inherit(path: &Path) -> Result<(), Errno> {
 }
 
 /// Something that is no longer there is as good as removed; a directory that others use stays.
-fn gone(removed: std::io::Result<()>) -> Result<(), Errno> {
-    match removed.map_err(Errno::from) {
+fn gone<E: Into<Errno>>(removed: Result<(), E>) -> Result<(), Errno> {
+    match removed.map_err(Into::into) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(errno) => Err(errno),
     }
@@ -206,7 +206,7 @@ fn remove_group(path: &Path) -> Result<(), Errno> {
             remove_group(&entry.path())?;
         }
     }
-    settle(|| match gone(std::fs::remove_dir(path)) {
+    settle(|| match gone(fs::rmdir(path)) {
         Ok(()) => Ok(true),
         Err(Errno::EBUSY) => {
             for (file, text) in [("cgroup.freeze", "0"), ("freezer.state", "THAWED")] {

@@ -178,6 +178,14 @@ pub fn mkdir_host(path: &Path, mode: u32) -> Result<(), Errno> {
     })
 }
 
+pub fn rmdir(path: &Path) -> Result<(), Errno> {
+    let name = cstr(path)?;
+    call("rmdir", format_args!("{}", quoted(path)), || {
+        // SAFETY: name outlives the call.
+        check(unsafe { libc::rmdir(name.as_ptr()) } as i64).map(|_| ())
+    })
+}
+
 pub fn symlink(target: &str, parent: &Opened, name: &Path) -> Result<(), Errno> {
     let (to, path) = (cstr(Path::new(target))?, cstr(name)?);
     call("symlinkat", format_args!("\"{}\", {parent}, {}", crate::step::text(target), quoted(name)), || {

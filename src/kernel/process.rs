@@ -210,11 +210,21 @@ pub fn umask(mask: u32) -> Result<i32, Errno> {
 /// execve(2), and a program must not inherit its builder's.
 pub fn reset_signals() -> Result<(), Errno> {
     call("rt_sigaction", format_args!("each signal, {{sa_handler=SIG_DFL}}, NULL, 8"), || {
-        // SAFETY: SIG_DFL is a valid handler; signals that cannot be set answer EINVAL, which is no matter.
-        unsafe {
-            for signal in 1..=64 {
-                libc::signal(signal, libc::SIG_DFL);
-            }
+        // The kernel's own struct sigaction; all zero is SIG_DFL with no flags.
+        let default = [0u64; 4];
+        for signal in 1..=64 {
+            // Not by the C library, which keeps two signals to itself; a builder that ignored them passed them on.
+            // SAFETY: default is as long as the struct is on any architecture and outlives the call; no old
+            // value is asked for. SIGKILL and SIGSTOP answer EINVAL, which is no matter.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    default.as_ptr(),
+                    std::ptr::null_mut::<u64>(),
+                    8,
+                )
+            };
         }
         Ok::<_, Errno>(())
     })?;
