@@ -48,8 +48,13 @@ pub fn main(args: Args) -> super::Result {
     let outcome = match (built, session.pid()) {
         (Ok(()), Some(pid)) => {
             let terminal = session.take_terminal();
-            attached.pass_on(pid, terminal, || session.has_ended())?;
-            Ok(session.status().unwrap_or(1))
+            // Asked to end while it was built: process 1, which has no handler yet, would never see it.
+            if let Some(signal) = attached.asked_to_end() {
+                Ok(128 + signal)
+            } else {
+                attached.pass_on(pid, terminal, || session.has_ended())?;
+                Ok(session.status().unwrap_or(1))
+            }
         }
         (Ok(()), None) => Ok(0),
         (Err(failure), _) => Err(failure),

@@ -167,7 +167,13 @@ impl Child {
             Step::SetDomainname { name } => process::set_domainname(name)?,
             Step::Prlimit { resource, soft, hard } => process::prlimit(resource, *soft, *hard)?,
             Step::SetDumpable { dumpable } => process::set_dumpable(*dumpable)?,
-            Step::ParentDeathSignal { signal } => process::parent_death_signal(*signal)?,
+            Step::ParentDeathSignal { signal } => {
+                process::parent_death_signal(*signal)?;
+                // It is not told of a death before.
+                if self.channel.is_ended() {
+                    process::exit_now(0);
+                }
+            }
             Step::JoinSessionKeyring { name } => match process::join_session_keyring(name) {
                 // Inside another container the keyring calls are often refused or not built in: then there
                 // is no keyring that the command could inherit and use.

@@ -287,3 +287,12 @@ pub fn link(link: &Link, pid: Option<i32>) -> Result<(), Errno> {
         Link::DefaultRoute { via } => netlink.route_add_default(*via),
     }
 }
+
+/// Let go of what the plan has frozen, also where its stage `thaw` is left out.
+pub fn thaw(plan: &crate::plan::Plan) -> Result<(), Errno> {
+    let freeze = plan.stages.iter().filter(|planned| planned.stage.id == "freeze");
+    for undo in freeze.flat_map(|planned| &planned.moves).filter_map(|one| one.undo.as_ref()) {
+        make(undo, None)?;
+    }
+    Ok(())
+}

@@ -14,7 +14,7 @@ use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};
 use crate::kernel::process::{self, Ended};
 use crate::kernel::spawn::{self, Stdio3};
-use crate::kernel::{Errno, fs, libc_flags as o};
+use crate::kernel::{Errno, libc_flags as o};
 use crate::plan::{Plan, PrintedMove, PrintedStage};
 use crate::stage::{Move, Side, Stage};
 use crate::step::Step;
@@ -457,26 +457,13 @@ impl<'a> Session<'a> {
             if self.ended.is_none() {
                 let _ = process::kill(pid, o::SIGKILL);
                 // A frozen process of v1 dies only when it is thawed: the group's undo does that.
-                let _ = fs_thaw(self.plan);
+                let _ = host::thaw(self.plan);
                 let _ = process::wait(pid, true);
                 self.ended = Some(Ended::Signalled(o::SIGKILL));
             }
         }
         self.journal.take().map_or_else(Vec::new, Journal::undo)
     }
-}
-
-/// Let go of what the plan has frozen, also where its stage `thaw` is left out.
-fn fs_thaw(plan: &Plan) -> Result<(), Errno> {
-    let freeze =
-        plan.stages.iter().filter(|planned| planned.stage.id == "freeze").flat_map(|planned| &planned.moves);
-    for one in freeze {
-        if let Step::Write { path, text } = &one.step {
-            let thawed = if text == "FROZEN" { "THAWED" } else { "0" };
-            fs::write_all(&fs::open(path.path(), o::O_WRONLY)?, thawed)?;
-        }
-    }
-    Ok(())
 }
 
 impl Drop for Session<'_> {

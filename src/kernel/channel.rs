@@ -74,6 +74,14 @@ impl Channel {
         self.fd.as_raw_fd()
     }
 
+    /// Whether nobody is at the other end any more, asked without waiting.
+    pub fn is_ended(&self) -> bool {
+        let mut polled = libc::pollfd { fd: self.raw(), events: 0, revents: 0 };
+        // SAFETY: one pollfd, which outlives the call.
+        let ready = unsafe { libc::poll(&mut polled, 1, 0) };
+        ready == 1 && polled.revents & libc::POLLHUP != 0
+    }
+
     /// Let this end survive one execve(2).
     pub fn keep_on_exec(&self) -> Result<(), Errno> {
         // SAFETY: no pointers.

@@ -15,6 +15,13 @@ pub struct Place {
     dir: tempfile::TempDir,
 }
 
+/// A test that failed leaves nothing behind either.
+impl Drop for Place {
+    fn drop(&mut self) {
+        learnctr::engine::journal::sweep(&self.state());
+    }
+}
+
 pub fn root() -> bool {
     rustix::process::geteuid().is_root()
 }
