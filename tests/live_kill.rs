@@ -207,7 +207,7 @@ fn interrupted(place: &Place, options: &[&str], end: End, at: usize) -> Result<(
 }
 
 /// An emulated machine does as many as it can in this time, spread over the whole plan.
-const ENOUGH: Duration = Duration::from_secs(90);
+const ENOUGH: Duration = Duration::from_secs(75);
 
 /// Everything in turn, several at a time, as most of a build is waiting for the kernel.
 fn all(place: &Place, jobs: &[(&[&str], End, usize)]) {
@@ -356,4 +356,60 @@ fn what_was_there_before_is_not_taken_away() {
     std::fs::write(&file, "mine").unwrap();
     assert!(refused(&id).contains("EEXIST"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+}
+
+/// The command line's own ends: signals at any moment, a reader that is gone, and a step that fails.
+#[test]
+fn ended_from_outside_or_by_a_failed_step_nothing_is_left() {
+    let Some(place) = prepared() else { return };
+    let ends = |name: &str, said: &str| {
+        assert!(soon(10, || place.left(name).is_empty()), "{said}: {:?}", place.left(name));
+    };
+    for round in 0..30u64 {
+        let id = name();
+        let signal = [Signal::TERM, Signal::INT, Signal::HUP][round as usize % 3];
+        let kind = ["run", "step"][round as usize / 3 % 2];
+        let mut command = place.learnctr(&[
+            kind,
+            "--name",
+            &id,
+            "--",
+            "sh",
+            "-c",
+            "trap exit TERM INT HUP; sleep 4000 & wait",
+        ]);
+        let mut running =
+            sandbox::Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let child = &mut running.0;
+        std::thread::sleep(Duration::from_millis(round * 7));
+        // Between its first instruction and its handler process 1 sees no signal: then it takes three of them.
+        let ended = (0..3).any(|_| {
+            kill(child.id() as i32, signal);
+            soon(3, || child.try_wait().unwrap().is_some())
+        });
+        assert!(ended, "{kind} {signal:?} after {} ms", round * 7);
+        // Before it takes care of signals it ends at once, and has made nothing, or the next command sweeps.
+        journal::sweep(&place.state());
+        ends(&id, &format!("{kind} {signal:?} after {} ms", round * 7));
+    }
+    for lines in [1, 40, 200] {
+        let id = name();
+        let mut command = place.learnctr(&["step", "--json", "--auto", "--name", &id, "--", "true"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..lines {
+            let _ = reader.read_line(&mut String::new());
+        }
+        drop(reader);
+        assert!(soon(30, || child.try_wait().unwrap().is_some()), "a closed reader after {lines} lines");
+        ends(&id, "a closed reader");
+    }
+    for fails in
+        [&["-w", "/etc/passwd/x"][..], &["-v", "/nothing/there:/x/y"], &["--sysctl", "net.nothing=1"]]
+    {
+        let id = name();
+        let output = place.run(&[&["run", "--name", &id], fails, &["--", "true"]].concat());
+        assert!(!output.status.success(), "{fails:?}");
+        ends(&id, "a failed step");
+    }
 }
