@@ -217,8 +217,8 @@ pub fn dress(parent: &Opened, name: &Path, mode: u32, owner: Option<(u32, u32)>)
     let made = open_in(parent, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
     let magic = cstr(Path::new(&made.magic()))?;
     call(
-        "chmod",
-        format_args!("\"{}\"<{}>, {mode:#o}", made.magic(), crate::step::text(&made.label)),
+        "fchmodat",
+        format_args!("AT_FDCWD, \"{}\"<{}>, {mode:#o}", made.magic(), crate::step::text(&made.label)),
         || {
             // SAFETY: magic outlives the call.
             check(unsafe { libc::fchmodat(libc::AT_FDCWD, magic.as_ptr(), mode, 0) } as i64).map(|_| ())
