@@ -26,7 +26,7 @@ fn options(line: &[&str]) -> Options {
 /// Root, or the user 1000 with a range, on a machine with this version of control groups.
 fn host(root: bool, mode: cgroup::Mode) -> Host {
     let controllers = ["memory", "cpu", "cpuset", "pids", "devices", "blkio", "io", "hugetlb", "rdma"];
-    let parent = cgroup::Parent { writable: root, ..Default::default() };
+    let parent = cgroup::Parent { writable: root, can_enable: root, ..Default::default() };
     let hierarchy =
         Hierarchy { controllers: controllers.map(String::from).to_vec(), parent, ..Default::default() };
     let range = IdRange { start: 100_000, count: 65_536 };
