@@ -10,12 +10,13 @@ unset RUSTFLAGS LIBSECCOMP_LINK_TYPE
 logs=$PWD/target/test
 mkdir -p "$logs"
 groups=${*:-plain root user vm lessons house}
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 last=$SECONDS
 
-# add GROUP NAME PASSED FAILED SKIPPED: one line, and into the sums.
+# add GROUP NAME PASSED FAILED SKIPPED: one line with the seconds since the last, and into the sums.
 add() {
     passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
-    printf '%-8s %-14s %4d passed %4d failed %4d skipped\n' "$@"
+    printf '%-8s %-17s %4d passed %4d failed %4d skipped %5d s\n' "$@" $((SECONDS - last))
+    last=$SECONDS
 }
 
 # tests GROUP NAME COMMAND…: a test program; what it printed is shown when it failed, else only what was skipped.
