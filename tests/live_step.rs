@@ -224,7 +224,7 @@ fn each_key_does_what_it_says() {
     person.key("h");
     person.sees("man pages: clone(2)");
     person.key("a");
-    person.sees("CLONE_PARENT, exit_signal=");
+    person.sees("exit_signal=");
     person.key("v");
     person.sees("Root directory");
     person.paused_before(after_clone);
