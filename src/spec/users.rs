@@ -47,7 +47,10 @@ pub fn look_up(container: &mut Container) -> Result<(), Error> {
     let mut env = process.env().clone().unwrap_or_default();
     if !env.iter().any(|variable| variable.starts_with("HOME=")) {
         let home = entry(&passwd, user.uid()).and_then(|entry| entry.get(5).copied());
-        env.push(format!("HOME={}", home.filter(|home| home.starts_with('/')).unwrap_or("/")));
+        // The default image may be made only after this; its root lives in /root.
+        let unmade = container.image.is_some() && passwd.is_empty() && user.uid() == 0;
+        let home = home.filter(|home| home.starts_with('/')).or(unmade.then_some("/root"));
+        env.push(format!("HOME={}", home.unwrap_or("/")));
         process.set_env(Some(env));
     }
     process.set_user(user);
