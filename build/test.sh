@@ -5,7 +5,7 @@
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
-export PATH=$PATH:/usr/sbin:/sbin CARGO_TARGET_DIR=$PWD/target CARGO_TERM_COLOR=never INSTA_UPDATE=no NO_COLOR=1 RUST_BACKTRACE=0
+export PATH=$PATH:/usr/sbin:/sbin CARGO_TARGET_DIR=$PWD/target CARGO_TERM_COLOR=never INSTA_UPDATE=no INSTA_WORKSPACE_ROOT=$PWD NO_COLOR=1 RUST_BACKTRACE=0
 unset RUSTFLAGS LIBSECCOMP_LINK_TYPE
 logs=$PWD/target/test
 mkdir -p "$logs"

@@ -101,7 +101,7 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
     let name = |value: Value| match value.as_str() {
         // A program started by its descriptor is named after the descriptor's number.
         Some(text) if text.chars().all(|c| c.is_ascii_digit()) => json!("learnctr"),
-        // Its processes say what they are in their name, each a moment after it was made.
+        // The server says what it is in its name, a moment after it was started.
         Some(text) if text.starts_with("web: ") => json!("web"),
         _ => value,
     };
@@ -123,11 +123,9 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
     let view = json!({
         "outside": {
             "name": name(reading(outside, "name")),
-            "command_line": if executed { reading(outside, "command_line") } else { json!("learnctr's") },
             "working_directory": or_hosts(own_root, reading(outside, "working_directory")),
             "leads_its_session": at(&session, "/session") == pid,
             "pids": levels,
-            "children": children(&reading(outside, "processes")),
             "namespaces": namespaces,
             "ids": reading(outside, "ids").get("uid"),
             "uid_map": reading(outside, "uid_map"),
@@ -164,13 +162,9 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
     names.value(&view)
 }
 
-fn children(tree: &Value) -> Value {
-    json!(at(tree, "/children").as_object().map_or(0, Map::len))
-}
-
+/// Process 1; how many more there are depends on how far it has come.
 fn named(seen: &Value, name: impl Fn(Value) -> Value) -> Value {
-    let all = at(seen, "/named").as_object().cloned().unwrap_or_default();
-    all.into_iter().map(|(pid, one)| (pid, name(one))).collect::<Map<_, _>>().into()
+    json!({ "1": name(at(seen, "/named/1").clone()) })
 }
 
 /// Those of the container: below its root while that is not yet the root, all of them then.
