@@ -137,7 +137,7 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
             "no_new_privs": reading(outside, "no_new_privs"),
             "seccomp": reading(outside, "seccomp").get("mode"),
             "umask": if own_root { reading(outside, "umask") } else { json!("its maker's") },
-            "blocked_signals": at(&reading(outside, "signals"), "/blocked"),
+            "blocked_signals": blocked(&reading(outside, "signals")),
             "environment": if executed { reading(outside, "environment") } else { json!("learnctr's") },
         },
         "inside": {
@@ -160,6 +160,16 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
         },
     });
     names.value(&view)
+}
+
+/// Without those that the server waits for with sigwait(3): it blocks them a moment after it was started.
+fn blocked(signals: &Value) -> Value {
+    let blocked = at(signals, "/blocked").as_array().into_iter().flatten().filter_map(Value::as_str);
+    json!(
+        blocked
+            .filter(|name| !["SIGINT", "SIGQUIT", "SIGTERM", "SIGCHLD"].contains(name))
+            .collect::<Vec<_>>()
+    )
 }
 
 /// Process 1; how many more there are depends on how far it has come.
