@@ -10,7 +10,7 @@ unset RUSTFLAGS LIBSECCOMP_LINK_TYPE
 logs=$PWD/target/test
 mkdir -p "$logs"
 groups=${*:-plain root user vm lessons house}
-passed=0 failed=0 skipped=0 built=
+passed=0 failed=0 skipped=0 last=$SECONDS built=
 
 # add GROUP NAME PASSED FAILED SKIPPED: one line with the seconds since the last, and into the sums.
 add() {
