@@ -200,7 +200,10 @@ fn mounts(mounts: &Value, id: &str, own_root: bool) -> Value {
             path.clone(),
             match (place.starts_with("/etc/"), at(one, "/filesystem").as_str()) {
                 // Files of the host's own file system, whatever that is.
-                (true, _) => said(&["root", "propagation"]),
+                (true, _) => {
+                    let root = at(one, "/root").as_str().and_then(|root| root.split_once("/containers/"));
+                    json!({ "root": root.map(|(_, kept)| kept), "propagation": at(one, "/propagation") })
+                }
                 (_, Some("overlay")) => said(&["filesystem", "propagation", "overlay"]),
                 // The nodes of the host's /dev, bound one by one.
                 (_, Some("devtmpfs")) => said(&["root", "propagation"]),
