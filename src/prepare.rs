@@ -45,6 +45,7 @@ impl Prepared {
         }
         crate::spec::users::look_up(&mut container)?;
         labels(&mut container, &host);
+        expressible(&container, &host)?;
         // Asked for by -t, or by a bundle: it gets a terminal even if nobody sits at one.
         let asked = container.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
         let terminal = terminal || asked && matches!(purpose, Purpose::Run { .. });
@@ -80,6 +81,15 @@ fn own_directories(host: &Host) -> Result<(), Box<dyn Error>> {
     make_ours(data, 0o711)?;
     // Its journals say what is to be undone, and are believed.
     Ok(make_ours(&host.dirs.state, 0o700)?)
+}
+
+/// Version 1 has one default and exceptions to it: rules that cannot be said so are refused, not left out.
+fn expressible(container: &Container, host: &Host) -> Result<(), crate::kernel::devices::Error> {
+    let resources = container.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    if let (Some(resources), Some(_)) = (resources, host.cgroup.controller("devices")) {
+        crate::kernel::devices::v1_lines(&crate::spec::cgroup::rules(resources))?;
+    }
+    Ok(())
 }
 
 /// A label is asked for where no module can give it: that is said.

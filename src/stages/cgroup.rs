@@ -214,8 +214,8 @@ fn meaning(file: &str) -> &'static str {
         "cpu.max" => "quota and period in microseconds: how much of each period the group may run",
         "cpu.shares" | "cpu.weight" => "its part when the processors are busy, against the groups beside it",
         "pids.max" => "fork(2) gives EAGAIN beyond this many processes",
-        "devices.deny" => "first everything is refused",
-        "devices.allow" => "then what is harmless is allowed: type, number, read, write and mknod",
+        "devices.deny" => "refused; everything first, so that only what is named is allowed",
+        "devices.allow" => "what is harmless is allowed: type, number, read, write and mknod",
         _ => "as the configuration asks",
     }
 }

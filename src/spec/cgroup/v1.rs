@@ -3,8 +3,8 @@
 //! Next: `v2`.
 
 use super::super::Error;
-use super::{Limits, rdma, rules, throttles};
-use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType, LinuxResources};
+use super::{Limits, rdma, throttles};
+use oci_spec::runtime::LinuxResources;
 
 /// The writes for `linux.resources` in the hierarchies of cgroup v1.
 pub fn v1(resources: &LinuxResources) -> Result<Limits, Error> {
@@ -32,9 +32,6 @@ pub fn v1(resources: &LinuxResources) -> Result<Limits, Error> {
     rdma(resources, &mut limits);
     if resources.unified().as_ref().is_some_and(|unified| !unified.is_empty()) {
         limits.lost("unified", "its files are those of cgroup v2, and this machine has v1 or both");
-    }
-    for rule in rules(resources) {
-        device(&rule, &mut limits);
     }
     Ok(limits)
 }
@@ -129,23 +126,5 @@ fn io(resources: &LinuxResources, limits: &mut Limits) {
     for (file, _, device) in throttles(io) {
         let value = format!("{}:{} {}", device.major(), device.minor(), device.rate());
         limits.add("blkio", &format!("blkio.throttle.{file}_device"), value);
-    }
-}
-
-fn device(rule: &LinuxDeviceCgroup, limits: &mut Limits) {
-    let file = if rule.allow() { "devices.allow" } else { "devices.deny" };
-    let access = rule.access().as_deref().unwrap_or("");
-    let number = |n: Option<i64>| n.filter(|n| *n >= 0).map_or("*".to_owned(), |n| n.to_string());
-    let at = format!("{}:{} {access}", number(rule.major()), number(rule.minor()));
-    let every = at == "*:* rwm";
-    match rule.typ().unwrap_or_default() {
-        // To the kernel, `a` is every device with every access, whatever else is written behind it.
-        LinuxDeviceType::A if every => limits.add("devices", file, "a"),
-        LinuxDeviceType::A => {
-            limits.add("devices", file, format!("b {at}"));
-            limits.add("devices", file, format!("c {at}"));
-        }
-        LinuxDeviceType::B => limits.add("devices", file, format!("b {at}")),
-        _ => limits.add("devices", file, format!("c {at}")),
     }
 }
