@@ -192,6 +192,9 @@ pub struct PrintedStage {
     pub question: String,
     pub why: String,
     pub man: Vec<String>,
+    /// A command that shows the difference when run on the host and inside: its arguments.
+    #[serde(default)]
+    pub observe: Vec<String>,
     pub notes: Vec<String>,
     pub moves: Vec<PrintedMove>,
 }
@@ -227,6 +230,7 @@ impl From<&Planned> for PrintedStage {
             question: planned.stage.question.to_owned(),
             why: planned.stage.why.to_owned(),
             man: texts(planned.stage.man),
+            observe: texts(planned.stage.observe),
             notes: planned.notes.clone(),
             moves: planned.moves.iter().map(PrintedMove::from).collect(),
         }

@@ -40,6 +40,10 @@ pub enum Event {
         /// Seconds since 1970.
         time: u64,
         plan: Printed,
+        /// A process that is in no container, at the same moment: the one that conducts this session. What its
+        /// caller gave it (arguments, environment, open files) is not recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        regular: Option<Box<KernelView>>,
     },
     /// A stage is about to be played.
     Entered { number: usize, stage: PrintedStage },

@@ -78,6 +78,7 @@ fn plan(mode: cgroup::Mode, line: &[&str], one_by_one: bool) -> Plan {
 
 fn text(stage: &PrintedStage) -> String {
     let mut text = format!("{}\n", stage.question);
+    let _ = writeln!(text, "look: {}", stage.observe.join(" "));
     for note in &stage.notes {
         let _ = writeln!(text, "note: {note}");
     }

@@ -3,6 +3,7 @@
 use super::build::{self, Build};
 use crate::engine::enter::Visit;
 use crate::engine::journal::sweep;
+use crate::engine::look;
 use crate::engine::session::{Failure, Recording, Session};
 use crate::kernel::ident;
 use crate::kernel::spawn::Stdio3;
@@ -178,6 +179,7 @@ impl Walker<'_> {
             kernel: ident::uname().0,
             time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             plan: self.plan.printed(),
+            regular: look::regular().map(Box::new),
         }
     }
 

@@ -4,21 +4,32 @@
 //! Next: `session`.
 
 use crate::kernel::process;
-use crate::probes::Answer;
+use crate::probes::{Reading, small::OpenFiles};
 use crate::view::{self, KernelView};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The kernel's view of the container's process; of ours without what is in our environment: it belongs to
-/// whoever called us, and a trace is passed on.
+/// The kernel's view of the container's process; before there is one, of ours.
 pub fn look(container: Option<i32>) -> Option<KernelView> {
-    if let Some(pid) = container {
-        return view::take(pid).ok();
+    match container {
+        Some(pid) => view::take(pid).ok(),
+        None => regular(),
     }
+}
+
+/// What a container's process is compared with: this process, which is in none. What belongs to whoever called us
+/// is left out, as a trace is passed on.
+pub fn regular() -> Option<KernelView> {
     let mut ours = view::take(process::pid()).ok()?;
-    if let Answer::Value(variables) = &mut ours.outside.environment.answer {
-        variables.values_mut().for_each(|value| "(not recorded)".clone_into(value));
-    }
+    let outside = &mut ours.outside;
+    outside.environment = left_out("/proc/PID/environ", BTreeMap::new());
+    outside.command_line = left_out("/proc/PID/cmdline", Vec::new());
+    outside.open_files = left_out("/proc/PID/fd", OpenFiles::default());
     Some(ours)
+}
+
+fn left_out<T>(file: &str, nothing: T) -> Reading<T> {
+    Reading::new(format!("{file}, not recorded: it is its caller's"), Ok(nothing))
 }
 
 /// Let a new program come to itself, so that what is seen of it is not its loader, and a SIGTERM finds the

@@ -10,7 +10,7 @@ pub mod failure;
 pub mod host;
 pub mod ids;
 pub mod journal;
-mod look;
+pub mod look;
 pub mod root;
 pub mod scene;
 pub mod session;
