@@ -30,3 +30,4 @@ pub mod step;
 pub mod terminal;
 pub mod trace;
 pub mod view;
+pub mod web;

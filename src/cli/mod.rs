@@ -4,6 +4,7 @@ mod build;
 mod decode;
 mod diff;
 mod doctor;
+mod export;
 mod generate;
 pub mod out;
 mod plan;
@@ -38,6 +39,7 @@ enum Command {
     Decode(decode::Args),
     Spec(spec::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Schema(schema::Args),
     #[command(hide = true)]
     Generate(generate::Args),
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::main(args),
         Command::Spec(args) => spec::main(args),
         Command::Doctor(args) => doctor::main(args),
+        Command::Export(args) => export::main(args),
         Command::Schema(args) => schema::main(args),
         Command::Generate(args) => generate::main(args),
     };

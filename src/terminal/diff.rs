@@ -12,11 +12,23 @@ const MOST: usize = 24;
 /// Things that went are told one by one as long as they are so few.
 const FEW: usize = 3;
 
-/// The significant changes under the name of their probe, `width` columns wide, with styles.
+/// What changed in one probe, in words.
+pub struct Told {
+    pub name: String,
+    pub rows: Vec<Row>,
+}
+
+/// The significant changes under the name of their probe.
+pub fn told(diff: &Diff) -> Vec<Told> {
+    let told = |probe: Probe| Told { rows: rows(&probe), name: probe.name };
+    by_probe(diff).into_iter().map(told).collect()
+}
+
+/// The same, `width` columns wide, with styles.
 pub fn render(diff: &Diff, width: usize) -> String {
     let mut lines = Vec::new();
-    for probe in by_probe(diff) {
-        lines.extend(block(&probe.name, &rows(&probe), width.max(40)));
+    for probe in told(diff) {
+        lines.extend(block(&probe.name, &probe.rows, width.max(40)));
     }
     lines.pop();
     join_lines(lines)

@@ -38,6 +38,19 @@ pub enum Tone {
 }
 
 impl Tone {
+    /// Its name in a page's style sheet.
+    pub fn word(self) -> &'static str {
+        match self {
+            Tone::Plain => "plain",
+            Tone::Own => "own",
+            Tone::Dim => "dim",
+            Tone::Refused => "refused",
+            Tone::Added => "added",
+            Tone::Removed => "removed",
+            Tone::Changed => "changed",
+        }
+    }
+
     pub fn style(self) -> Style {
         match self {
             Tone::Plain => Style::new(),

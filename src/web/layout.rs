@@ -1,0 +1,298 @@
+//! Where does each thing of a scene stand? Columns beside each other, boxes below each other, rows as high as their text,
+//! in the units of an SVG that is 1200 wide. Text is set in a fixed-width face, so that its width is known here.
+//!
+//! Next: [`super::template`], which writes it down.
+
+use super::scene::{Link, Panel, Row, Scene, Side, State};
+
+pub const WIDTH: i32 = 1200;
+const EDGE: i32 = 4;
+/// Between columns, without and with links to be read there.
+const GAP: i32 = 28;
+const WIDE_GAP: i32 = 96;
+/// Between boxes of one column.
+const BELOW: i32 = 26;
+const PAD: i32 = 18;
+const TITLE: i32 = 40;
+const LINE: i32 = 21;
+const ROW_GAP: i32 = 7;
+/// The width of a character at 15 units, of any face with a fixed width.
+const CHAR: i32 = 9;
+const STEP: i32 = 18;
+/// Room for the word behind a value.
+const MARK: i32 = 62;
+
+/// Everything with its place.
+pub struct Picture {
+    pub height: i32,
+    pub boxes: Vec<Box>,
+    pub links: Vec<Line>,
+}
+
+pub struct Box {
+    pub id: String,
+    pub class: String,
+    /// The outline, as an SVG path.
+    pub outline: String,
+    pub title: String,
+    pub x: i32,
+    pub y: i32,
+    pub rows: Vec<RowAt>,
+}
+
+pub struct RowAt {
+    pub class: &'static str,
+    pub same: String,
+    pub fact: String,
+    pub label: String,
+    pub label_x: i32,
+    pub x: i32,
+    pub y: i32,
+    /// The band behind it.
+    pub left: i32,
+    pub top: i32,
+    pub width: i32,
+    pub height: i32,
+    /// Each line of the value, and how far it is below the one before.
+    pub lines: Vec<(i32, String)>,
+    /// A word at the right edge: whose it is.
+    pub mark: &'static str,
+    pub mark_x: i32,
+}
+
+pub struct Line {
+    pub path: String,
+    pub label: String,
+    pub x: i32,
+    pub y: i32,
+    pub arrow: bool,
+    pub same: String,
+}
+
+/// One box before it has a height.
+struct Measured<'a> {
+    panel: &'a Panel,
+    label_width: i32,
+    rows: Vec<Vec<String>>,
+    heights: Vec<i32>,
+}
+
+pub fn place(scene: &Scene) -> Picture {
+    let count = scene.columns.len().max(1) as i32;
+    let gap = if scene.links.iter().any(|link| !link.label.is_empty()) { WIDE_GAP } else { GAP };
+    let width = (WIDTH - 2 * EDGE - gap * (count - 1)) / count;
+    let mut columns: Vec<Vec<Measured>> = scene
+        .columns
+        .iter()
+        .map(|column| column.iter().map(|panel| measure(panel, width)).collect())
+        .collect();
+    if scene.aligned {
+        align(&mut columns);
+    }
+    let mut boxes = Vec::new();
+    let mut bottom = 0;
+    for (number, column) in columns.iter().enumerate() {
+        let x = EDGE + number as i32 * (width + gap);
+        let mut y = EDGE;
+        for measured in column {
+            let height = measured.height();
+            boxes.push(put(measured, x, y, width));
+            y += height + BELOW;
+        }
+        bottom = bottom.max(y - BELOW);
+    }
+    let links = scene.links.iter().filter_map(|link| connect(link, &boxes, width)).collect();
+    Picture { height: bottom + EDGE, boxes, links }
+}
+
+impl Measured<'_> {
+    fn height(&self) -> i32 {
+        TITLE + self.heights.iter().sum::<i32>() + if self.heights.is_empty() { 0 } else { PAD - ROW_GAP }
+    }
+}
+
+fn measure(panel: &Panel, width: i32) -> Measured<'_> {
+    let longest = panel.rows.iter().map(|row| label_width(row)).max().unwrap_or(0);
+    let label_width = longest.min((width - 2 * PAD) * 2 / 5);
+    let rows: Vec<Vec<String>> = panel
+        .rows
+        .iter()
+        .map(|row| {
+            let mark = if row.tone.mark().is_empty() { 0 } else { MARK };
+            let room = (width - 2 * PAD - label_width - mark) / CHAR;
+            wrap(&row.value, room.max(8) as usize)
+        })
+        .collect();
+    let heights = rows.iter().map(|lines| lines.len().max(1) as i32 * LINE + ROW_GAP).collect();
+    Measured { panel, label_width, rows, heights }
+}
+
+fn label_width(row: &Row) -> i32 {
+    if row.label.is_empty() {
+        i32::from(row.indent) * STEP
+    } else {
+        row.label.chars().count() as i32 * CHAR + 14 + i32::from(row.indent) * STEP
+    }
+}
+
+/// The first box of each column: rows of the same number get the same height.
+fn align(columns: &mut [Vec<Measured>]) {
+    let most =
+        columns.iter().filter_map(|column| column.first()).map(|one| one.heights.len()).max().unwrap_or(0);
+    for number in 0..most {
+        let highest = columns.iter().filter_map(|column| column.first()?.heights.get(number)).max().copied();
+        for column in columns.iter_mut() {
+            if let (Some(height), Some(highest)) =
+                (column.first_mut().and_then(|one| one.heights.get_mut(number)), highest)
+            {
+                *height = highest;
+            }
+        }
+    }
+}
+
+fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
+    let panel = measured.panel;
+    let mut rows = Vec::new();
+    let mut top = y + TITLE;
+    for ((row, lines), height) in panel.rows.iter().zip(&measured.rows).zip(&measured.heights) {
+        let indent = i32::from(row.indent) * STEP;
+        rows.push(RowAt {
+            class: row.tone.word(),
+            same: row.same.clone().unwrap_or_default(),
+            fact: row.fact.clone().unwrap_or_default(),
+            label: row.label.clone(),
+            label_x: x + PAD + indent,
+            x: x + PAD + measured.label_width,
+            y: top + 15,
+            left: x + PAD - 8,
+            top: top - 2,
+            width: width - 2 * PAD + 16,
+            height: height - 3,
+            lines: lines
+                .iter()
+                .enumerate()
+                .map(|(n, line)| (if n == 0 { 0 } else { LINE }, line.clone()))
+                .collect(),
+            mark: row.tone.mark(),
+            mark_x: x + width - PAD,
+        });
+        top += height;
+    }
+    let state = match panel.state {
+        State::Plain => "",
+        State::Lit => " lit",
+        State::Off => " off",
+    };
+    Box {
+        id: panel.id.clone(),
+        class: format!("{}{state}", panel.side.word()),
+        outline: outline(panel.side, x, y, width, measured.height()),
+        title: panel.title.clone(),
+        x: x + PAD,
+        y: y + 26,
+        rows,
+    }
+}
+
+/// Square for the host, rounded for the container, a hexagon for the kernel.
+fn outline(side: Side, x: i32, y: i32, w: i32, h: i32) -> String {
+    match side {
+        Side::Host => format!("M{x} {y}h{w}v{h}h-{w}z"),
+        Side::Container => {
+            let (r, across, down) = (16, w - 32, h - 32);
+            format!(
+                "M{} {y}h{across}a{r} {r} 0 0 1 {r} {r}v{down}a{r} {r} 0 0 1 -{r} {r}h-{across}a{r} {r} 0 0 1 -{r} -{r}v-{down}a{r} {r} 0 0 1 {r} -{r}z",
+                x + r
+            )
+        }
+        Side::Kernel => {
+            let (left, right, far) = (x + 14, x + w - 14, x + w);
+            let (middle, bottom) = (y + h / 2, y + h);
+            format!("M{left} {y}H{right}L{far} {middle}L{right} {bottom}H{left}L{x} {middle}z")
+        }
+        Side::Neutral => format!("M{x} {y}h{w}v{h}h-{w}z"),
+    }
+}
+
+/// Where a link can begin or end: the left, right and middle of a row or of a whole box.
+struct Anchor {
+    left: i32,
+    right: i32,
+    y: i32,
+    top: i32,
+    bottom: i32,
+}
+
+fn anchor(name: &str, boxes: &[Box], width: i32) -> Option<Anchor> {
+    let (id, key) = name.split_once('/').map_or((name, None), |(id, key)| (id, Some(key)));
+    let found = boxes.iter().find(|one| one.id == id)?;
+    let (left, top) = (found.x - PAD, found.y - 26);
+    let bottom = found.rows.last().map_or(top + TITLE, |row| row.top + row.height + PAD - ROW_GAP);
+    let y = match key {
+        Some(key) => found.rows.iter().find(|row| row.same == key).map(|row| row.y - 5)?,
+        None => (top + bottom) / 2,
+    };
+    Some(Anchor { left, right: left + width, y, top, bottom })
+}
+
+fn connect(link: &Link, boxes: &[Box], width: i32) -> Option<Line> {
+    let (from, to) = (anchor(&link.from, boxes, width)?, anchor(&link.to, boxes, width)?);
+    let (path, x, y) = if from.left == to.left {
+        let x = from.left + width / 2;
+        let (a, b) = if from.top < to.top { (from.bottom, to.top) } else { (from.top, to.bottom) };
+        (format!("M{x} {a}L{x} {b}"), x + 8, (a + b) / 2 + 5)
+    } else {
+        let (a, b) = if from.left < to.left { (from.right, to.left) } else { (from.left, to.right) };
+        let bend = (b - a) / 2;
+        let path = format!("M{a} {}C{} {} {} {} {b} {}", from.y, a + bend, from.y, b - bend, to.y, to.y);
+        // In the gap beside its beginning: a link that crosses a column passes behind its boxes.
+        let x = if a < b { a + 48 } else { a - 48 };
+        (path, x, (from.y + to.y) / 2 - 8)
+    };
+    let y = if (from.left - to.left).abs() > 2 * width { from.y - 8 } else { y };
+    Some(Line {
+        path,
+        label: link.label.clone(),
+        x,
+        y,
+        arrow: link.arrow,
+        same: link.same.clone().unwrap_or_default(),
+    })
+}
+
+/// Lines of at most `room` characters that together are the text: broken behind a space, a slash or a comma where
+/// there is one in the line's second half.
+pub fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    while rest.len() > room {
+        let good = |c: &char| matches!(c, ' ' | '/' | ',' | ':');
+        let cut = rest
+            .iter()
+            .take(room)
+            .rposition(|c| good(c))
+            .filter(|at| *at >= room / 2)
+            .map_or(room, |at| at + 1);
+        let tail = rest.split_off(cut);
+        lines.push(rest.into_iter().collect());
+        rest = tail;
+    }
+    lines.push(rest.into_iter().collect());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wrapped_text_is_the_text(text in "\\PC{0,200}", room in 8usize..60) {
+            let lines = wrap(&text, room);
+            prop_assert_eq!(lines.concat(), text);
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= room));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! How far has the run come? The events of a trace, taken one by one, put together by stage: what a page shows of a run
+//! that is still going on and of one that was recorded last year is the same.
+//!
+//! Next: [`super::drawings`], which draw one stage of it.
+
+use crate::diff::{Diff, diff};
+use crate::engine::scene::Diagnosis;
+use crate::engine::wire::Outcome;
+use crate::kernel::call::Call;
+use crate::plan::{Printed, PrintedMove, PrintedStage};
+use crate::trace::{Event, Record};
+use crate::view::KernelView;
+
+/// A run, as far as it is known.
+#[derive(Default)]
+pub struct Run {
+    pub begun: Option<Begun>,
+    pub stages: Vec<Played>,
+    /// The stage after which the session waits for the learner.
+    pub paused: Option<usize>,
+    pub exited: Option<i32>,
+    /// What could not be undone, once the session is over.
+    pub ended: Option<Vec<String>>,
+}
+
+pub struct Begun {
+    pub learnctr: String,
+    pub kernel: String,
+    /// Seconds since 1970.
+    pub time: u64,
+    pub plan: Printed,
+}
+
+/// One stage of it.
+pub struct Played {
+    pub planned: PrintedStage,
+    pub state: Progress,
+    /// Microseconds since the run began, when it was entered and when it was left.
+    pub entered: Option<u64>,
+    pub left: Option<u64>,
+    pub micros: u64,
+    pub steps: Vec<Made>,
+    pub pid: Option<i32>,
+    pub view: Option<Box<KernelView>>,
+    pub diff: Option<Diff>,
+    pub diagnosis: Option<Diagnosis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Waiting,
+    Entered,
+    Done,
+    Failed,
+}
+
+impl Progress {
+    pub fn word(self) -> &'static str {
+        match self {
+            Progress::Waiting => "waiting",
+            Progress::Entered => "entered",
+            Progress::Done => "done",
+            Progress::Failed => "failed",
+        }
+    }
+}
+
+/// A step, and what came of it.
+pub struct Made {
+    pub planned: PrintedMove,
+    pub calls: Vec<Call>,
+    pub outcome: Outcome,
+    pub micros: u64,
+}
+
+impl Run {
+    /// The next event. One that names a stage which the plan does not have is of no run that this program
+    /// recorded, and is passed over.
+    pub fn take(&mut self, record: Record) {
+        let at = record.at;
+        match record.event {
+            Event::Started { learnctr, kernel, time, plan, .. } => {
+                let stages = plan.stages.iter().map(Played::waiting).collect();
+                let begun = Begun { learnctr, kernel, time, plan };
+                *self = Run { begun: Some(begun), stages, ..Run::default() };
+            }
+            Event::Entered { number, .. } => {
+                self.paused = None;
+                if let Some(stage) = self.stages.get_mut(number) {
+                    (stage.state, stage.entered) = (Progress::Entered, Some(at));
+                }
+            }
+            Event::Stepped { stage, planned, calls, outcome, micros, .. } => {
+                if let Some(stage) = self.named(&stage) {
+                    stage.steps.push(Made { planned, calls, outcome, micros });
+                }
+            }
+            Event::Left { stage, pid, micros, view, diff, .. } => {
+                if let Some(stage) = self.named(&stage) {
+                    (stage.state, stage.left, stage.micros) = (Progress::Done, Some(at), micros);
+                    (stage.pid, stage.view, stage.diff) = (pid, view, diff);
+                }
+            }
+            Event::Paused { stage } => self.paused = self.position(&stage),
+            Event::Failed { stage, diagnosis } => {
+                if let Some(stage) = self.named(&stage) {
+                    (stage.state, stage.diagnosis) = (Progress::Failed, Some(diagnosis));
+                }
+            }
+            Event::Exited { status } => self.exited = Some(status),
+            Event::Ended { refused } => (self.paused, self.ended) = (None, Some(refused)),
+        }
+    }
+
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.stages.iter().position(|stage| stage.planned.stage == id)
+    }
+
+    fn named(&mut self, id: &str) -> Option<&mut Played> {
+        self.stages.iter_mut().find(|stage| stage.planned.stage == id)
+    }
+
+    /// The last stage that was entered.
+    pub fn current(&self) -> usize {
+        self.stages.iter().rposition(|stage| stage.state != Progress::Waiting).unwrap_or(0)
+    }
+
+    /// What changed from one stage to another, any two of them. None where there is nothing to compare.
+    pub fn changes(&self, from: usize, to: usize) -> Option<Diff> {
+        let view = |stage: usize| self.stages.get(stage)?.view.as_deref();
+        Some(diff(view(from)?, view(to)?))
+    }
+}
+
+impl Played {
+    fn waiting(planned: &PrintedStage) -> Played {
+        Played {
+            planned: planned.clone(),
+            state: Progress::Waiting,
+            entered: None,
+            left: None,
+            micros: 0,
+            steps: Vec::new(),
+            pid: None,
+            view: None,
+            diff: None,
+            diagnosis: None,
+        }
+    }
+}

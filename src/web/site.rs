@@ -1,0 +1,227 @@
+//! What is at which path? Every piece of the page, made of the run as far as it is known. The live page asks for a piece
+//! at a time, the page without a script puts the same pieces together, the exported file holds them all.
+//!
+//! | path | piece |
+//! |---|---|
+//! | `run` | the stages and how far they are, as JSON |
+//! | `drawing/STAGE/VIEW` | a drawing of a stage, with its table |
+//! | `panel/STAGE` | why it is there, its calls, what changed since the stage before |
+//! | `changes/STAGE/BASE` | what changed between any two |
+
+use super::drawings::{self, Drawing, Shown};
+use super::layout::place;
+use super::run::{Played, Progress, Run};
+use super::template::{Changes, Empty, Figure, Panel, Plain, Shell, Step};
+use crate::engine::wire::Outcome;
+use crate::terminal::diff::told;
+use crate::terminal::text::clean;
+use crate::trace::Record;
+use askama::Template;
+use serde::Serialize;
+
+/// The run and all that can be asked of it.
+#[derive(Default)]
+pub struct Site {
+    run: Run,
+    version: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Html,
+    Json,
+}
+
+/// One piece of the page.
+#[derive(Clone, Debug)]
+pub struct Fragment {
+    pub kind: Kind,
+    pub body: String,
+}
+
+/// How far a run is: what the list of stages, the scrubber and the buttons are drawn from.
+#[derive(Serialize)]
+struct Summary<'a> {
+    version: u64,
+    container: &'a str,
+    kernel: &'a str,
+    time: u64,
+    /// The session is over: what is seen was recorded.
+    over: bool,
+    current: usize,
+    paused: Option<usize>,
+    exited: Option<i32>,
+    stages: Vec<Stage<'a>>,
+    views: Vec<View>,
+}
+
+#[derive(Serialize)]
+struct Stage<'a> {
+    id: &'a str,
+    title: &'a str,
+    state: &'static str,
+    micros: u64,
+    /// How many things changed.
+    changes: usize,
+}
+
+#[derive(Serialize)]
+struct View {
+    id: &'static str,
+    title: &'static str,
+}
+
+impl Site {
+    pub fn new() -> Site {
+        Site::default()
+    }
+
+    /// The next line of the trace; one that is none is passed over.
+    pub fn take(&mut self, line: &[u8]) {
+        if let Ok(record) = serde_json::from_slice::<Record>(line) {
+            self.add(record);
+        }
+    }
+
+    pub fn add(&mut self, record: Record) {
+        self.run.take(record);
+        self.version += 1;
+    }
+
+    /// The run is built anew.
+    pub fn restart(&mut self) {
+        self.run = Run::default();
+        self.version += 1;
+    }
+
+    /// Grows with everything that is taken.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The piece at this path.
+    pub fn get(&self, path: &str) -> Option<Fragment> {
+        let html = |body: Option<String>| body.map(|body| Fragment { kind: Kind::Html, body });
+        let mut parts = path.split('/');
+        let fragment = match (parts.next()?, parts.next(), parts.next()) {
+            ("run", None, None) => Some(Fragment { kind: Kind::Json, body: self.summary() }),
+            ("drawing", Some(stage), Some(view)) => {
+                html(self.drawing(self.stage(stage)?, drawings::find(view)?))
+            }
+            ("panel", Some(stage), None) => html(self.panel(self.stage(stage)?)),
+            ("changes", Some(stage), Some(base)) => {
+                html(self.changes(self.stage(base)?, self.stage(stage)?).and_then(|one| one.render().ok()))
+            }
+            _ => None,
+        };
+        fragment.filter(|_| parts.next().is_none())
+    }
+
+    fn stage(&self, id: &str) -> Option<usize> {
+        self.run.position(id)
+    }
+
+    /// How far the run is, as JSON.
+    pub fn summary(&self) -> String {
+        let run = &self.run;
+        let begun = run.begun.as_ref();
+        let stages = run.stages.iter().map(|stage| Stage {
+            id: &stage.planned.stage,
+            title: &stage.planned.title,
+            state: stage.state.word(),
+            micros: stage.micros,
+            changes: stage
+                .diff
+                .as_ref()
+                .map_or(0, |diff| told(diff).iter().map(|probe| probe.rows.len()).sum()),
+        });
+        let summary = Summary {
+            version: self.version,
+            container: begun.map_or("", |begun| &begun.plan.container),
+            kernel: begun.map_or("", |begun| &begun.kernel),
+            time: begun.map_or(0, |begun| begun.time),
+            over: run.ended.is_some(),
+            current: run.current(),
+            paused: run.paused,
+            exited: run.exited,
+            stages: stages.collect(),
+            views: drawings::TABLE.iter().map(|one| View { id: one.id, title: one.title }).collect(),
+        };
+        serde_json::to_string(&summary).unwrap_or_default()
+    }
+
+    fn drawing(&self, number: usize, drawing: &Drawing) -> Option<String> {
+        let stage = self.run.stages.get(number)?;
+        let (title, section) = (drawing.title, drawing.section);
+        let Some(view) = stage.view.as_deref() else {
+            return Empty { title, section, why: why_empty(stage, drawing) }.render().ok();
+        };
+        let shown = Shown { run: &self.run, stage, view, apart: stage.pid.is_some() };
+        let scene = (drawing.draw)(&shown);
+        let picture = place(&scene);
+        Figure { id: drawing.id, title, section, scene: &scene, picture: &picture }.render().ok()
+    }
+
+    fn panel(&self, number: usize) -> Option<String> {
+        let stage = self.run.stages.get(number)?;
+        let calls = stage.steps.iter().map(|made| Step {
+            made,
+            calls: made.calls.iter().map(|call| clean(&call.to_string())).collect(),
+            outcome: match &made.outcome {
+                Outcome::Noted(note) => clean(note),
+                _ => String::new(),
+            },
+            refused: matches!(made.outcome, Outcome::Refused(_)),
+        });
+        let changes = number.checked_sub(1).and_then(|before| self.changes(before, number));
+        Panel { stage, calls: calls.collect(), changes }.render().ok()
+    }
+
+    fn changes(&self, from: usize, to: usize) -> Option<Changes> {
+        let diff = self.run.changes(from, to)?;
+        let name = |number: usize| Some(self.run.stages.get(number)?.planned.stage.clone());
+        Some(Changes { from: name(from)?, to: name(to)?, told: told(&diff) })
+    }
+
+    /// The page before there is anything in it.
+    pub fn shell(&self) -> String {
+        Shell.render().unwrap_or_default()
+    }
+
+    /// A whole page without a script: `STAGE/VIEW`, or nothing for where the run is.
+    pub fn plain(&self, path: &str) -> Option<String> {
+        let (stage, view) = match path.split_once('/') {
+            Some((stage, view)) => (self.stage(stage)?, drawings::find(view)?),
+            None if path.is_empty() => (self.run.current(), drawings::TABLE.first()?),
+            None => return None,
+        };
+        let drawing = self.drawing(stage, view)?;
+        let panel = self.panel(stage)?;
+        Plain { run: &self.run, stage, view: view.id, drawing, panel }.render().ok()
+    }
+}
+
+/// Before a stage has run, who will fill the drawing; after, why there is nothing to see.
+fn why_empty(stage: &Played, drawing: &Drawing) -> String {
+    let id = &stage.planned.stage;
+    match stage.state {
+        Progress::Waiting => {
+            format!(
+                "The stage {id} has not run yet. This drawing is filled by: {}.",
+                drawing.stages.join(", ")
+            )
+        }
+        Progress::Entered => format!("The stage {id} is being played."),
+        Progress::Failed => {
+            format!("The stage {id} was refused; beside this is what the kernel said and why.")
+        }
+        Progress::Done => {
+            "There is no process any more to look at: it has ended, and what was its own has gone with it."
+                .to_owned()
+        }
+    }
+}

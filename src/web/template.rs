@@ -1,0 +1,82 @@
+//! How does a piece of the page look? The templates in web/templates, each with what it is filled with. askama escapes
+//! everything that is put in: what a container names is hostile text.
+//!
+//! Next: [`super::site`], which fills them.
+
+use super::layout::Picture;
+use super::run::{Made, Played, Run};
+use super::scene::Scene;
+use crate::terminal::diff::Told;
+use askama::Template;
+
+/// A drawing with its sentence, its picture and its table.
+#[derive(Template)]
+#[template(path = "drawing.html")]
+pub struct Figure<'a> {
+    pub id: &'a str,
+    pub title: &'a str,
+    pub section: &'a str,
+    pub scene: &'a Scene,
+    pub picture: &'a Picture,
+}
+
+/// A drawing for which there is nothing yet, or nothing any more: who will fill it.
+#[derive(Template)]
+#[template(path = "empty.html")]
+pub struct Empty<'a> {
+    pub title: &'a str,
+    pub section: &'a str,
+    pub why: String,
+}
+
+/// What stands beside the drawing: the stage, its calls, what changed, what to do by hand.
+#[derive(Template)]
+#[template(path = "panel.html")]
+pub struct Panel<'a> {
+    pub stage: &'a Played,
+    pub calls: Vec<Step<'a>>,
+    pub changes: Option<Changes>,
+}
+
+/// One step with what was really called.
+pub struct Step<'a> {
+    pub made: &'a Made,
+    pub calls: Vec<String>,
+    pub outcome: String,
+    pub refused: bool,
+}
+
+/// What turned one stage's view into another's.
+#[derive(Template)]
+#[template(path = "changes.html")]
+pub struct Changes {
+    pub from: String,
+    pub to: String,
+    pub told: Vec<Told>,
+}
+
+/// The page itself, without a fact in it: those come with the token.
+#[derive(Template)]
+#[template(path = "shell.html")]
+pub struct Shell;
+
+/// A whole page without a script.
+#[derive(Template)]
+#[template(path = "plain.html")]
+pub struct Plain<'a> {
+    pub run: &'a Run,
+    pub stage: usize,
+    pub view: &'a str,
+    pub drawing: String,
+    pub panel: String,
+}
+
+/// A whole run in one file.
+#[derive(Template)]
+#[template(path = "export.html")]
+pub struct Export<'a> {
+    pub nonce: &'a str,
+    pub style: &'a str,
+    pub script: &'a str,
+    pub data: String,
+}
