@@ -112,7 +112,7 @@ impl Measured<'_> {
 }
 
 fn measure(panel: &Panel, width: i32) -> Measured<'_> {
-    let longest = panel.rows.iter().map(|row| label_width(row)).max().unwrap_or(0);
+    let longest = panel.rows.iter().map(label_width).max().unwrap_or(0);
     let label_width = longest.min((width - 2 * PAD) * 2 / 5);
     let rows: Vec<Vec<String>> = panel
         .rows
@@ -268,12 +268,8 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut rest: Vec<char> = text.chars().collect();
     while rest.len() > room {
         let good = |c: &char| matches!(c, ' ' | '/' | ',' | ':');
-        let cut = rest
-            .iter()
-            .take(room)
-            .rposition(|c| good(c))
-            .filter(|at| *at >= room / 2)
-            .map_or(room, |at| at + 1);
+        let cut =
+            rest.iter().take(room).rposition(good).filter(|at| *at >= room / 2).map_or(room, |at| at + 1);
         let tail = rest.split_off(cut);
         lines.push(rest.into_iter().collect());
         rest = tail;

@@ -29,6 +29,8 @@ pub struct Begun {
     /// Seconds since 1970.
     pub time: u64,
     pub plan: Printed,
+    /// A process of the host's that is in no container, at the same moment.
+    pub regular: Option<Box<KernelView>>,
 }
 
 /// One stage of it.
@@ -79,9 +81,9 @@ impl Run {
     pub fn take(&mut self, record: Record) {
         let at = record.at;
         match record.event {
-            Event::Started { learnctr, kernel, time, plan, .. } => {
+            Event::Started { learnctr, kernel, time, plan, regular, .. } => {
                 let stages = plan.stages.iter().map(Played::waiting).collect();
-                let begun = Begun { learnctr, kernel, time, plan };
+                let begun = Begun { learnctr, kernel, time, plan, regular };
                 *self = Run { begun: Some(begun), stages, ..Run::default() };
             }
             Event::Entered { number, .. } => {
