@@ -50,7 +50,7 @@ impl Prepared {
         let asked = container.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
         let terminal = terminal || asked && matches!(purpose, Purpose::Run { .. });
         let mut choices = Choices { terminal, veth: None, filter: filter(&container, &host, purpose)? };
-        if container.network == Network::Veth {
+        if container.network == Network::Veth && !ways.skip.iter().any(|skip| skip == "veth") {
             choices.veth = Some(veth(&container.id)?);
         }
         Ok(Prepared { container, host, ways, choices })

@@ -130,6 +130,8 @@ pub enum Step {
         store: PathBuf,
         owner: Option<(u32, u32)>,
     },
+    /// Become the parent of what the container leaves running (PR_SET_CHILD_SUBREAPER).
+    Adopt,
     /// Start the process that becomes the container: learnctr again, with one end of a socket.
     Spawn,
     MapIds {
@@ -167,7 +169,10 @@ pub enum Step {
     Unshare {
         flags: u64,
     },
-    /// Join a namespace that exists (OCI: namespaces[].path).
+    /// Open a namespace that exists (OCI: namespaces[].path), for the `Setns` that follows: by who we are now.
+    OpenNamespace {
+        path: PathBuf,
+    },
     Setns {
         path: PathBuf,
         flag: u64,
@@ -194,6 +199,13 @@ pub enum Step {
         fstype: Option<String>,
         flags: u64,
         data: Option<String>,
+    },
+    /// Other flags for a bind mount that is there. Those that it has are kept: a remount that does not repeat them takes
+    /// them away, nosuid and nodev too.
+    Remount {
+        target: At,
+        set: u64,
+        clear: u64,
     },
     /// mount_setattr(2) on a mount and all below it: the recursive read-only of OCI's `rro`.
     MountAttr {

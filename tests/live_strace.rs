@@ -171,8 +171,10 @@ fn compared(options: &[&str]) {
     let log = fs::read_to_string(&log).unwrap();
     // The child's side is one process after the other: the one that is started, and the one that it makes.
     let all = seen(&log, CHILD);
-    let child: Vec<Seen> =
+    let mut child: Vec<Seen> =
         forked.iter().flat_map(|pid| all.get(&(*pid as i32)).cloned().unwrap_or_default()).collect();
+    // What it does before the first step, whatever the plan says: no file of the caller's is to get through.
+    assert_eq!(child.remove(0).0, "close_range");
     same("child", &child, &claimed["child"]);
     // The host's side has a thread beside, so its order is each thread's own.
     let conductor = log.split_whitespace().next().unwrap().parse::<i32>().unwrap();

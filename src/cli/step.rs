@@ -149,8 +149,12 @@ impl Walker<'_> {
         let stdio = self.stdio()?;
         let mut session = Session::new(self.plan, &self.prepared.host, Recording::Views, stdio, &mut tell)?;
         show.borrow_mut().take(self.started());
-        let end = self.stages(&mut session, from);
+        let mut end = self.stages(&mut session, from);
         let refused = session.finish();
+        // Asked to end while everything was taken down: that is done, and nothing is built again.
+        if let (Some(Heard::End(signal)), End::Done | End::Back { .. }) = (self.signals.heard(), &end) {
+            end = End::Signal(signal);
+        }
         if let Some(person) = &mut self.person {
             person.drain(&mut show.borrow_mut());
         }

@@ -20,6 +20,8 @@ struct Child {
     channel: Channel,
     root: Option<Opened>,
     proc: Option<Opened>,
+    /// Opened and not joined yet.
+    namespaces: Vec<Opened>,
     terminal: Option<Opened>,
     master: Option<OwnedFd>,
 }
@@ -36,13 +38,18 @@ enum After {
 /// The child side's whole life; `args` holds the channel's number.
 pub fn main(args: &[String]) -> ! {
     let channel = args.get(1).and_then(|n| n.parse().ok()).and_then(|fd| Channel::inherited(fd).ok());
+    // By now /proc/self/fd/N is what was executed, and N a poor name.
+    process::set_name(c"learnctr");
+    // Whatever stage is left out, no file that whoever called us had open gets to the command. Ours close themselves.
+    let _ = process::close_on_exec(3);
     let Some(channel) = channel else {
         eprintln!("learnctr: this name is for learnctr's own use: it needs the channel of a session");
         process::exit_now(2);
     };
     // If the host's process dies, whatever the reason, nothing half-built may go on.
     let _ = process::parent_death_signal(o::SIGKILL);
-    let mut child = Child { channel, root: None, proc: None, terminal: None, master: None };
+    let mut child =
+        Child { channel, root: None, proc: None, namespaces: Vec::new(), terminal: None, master: None };
     loop {
         match child.channel.receive::<Batch>() {
             Ok(Received::Message(batch, _)) => child.play(batch),
@@ -109,7 +116,16 @@ impl Child {
         let noted = |note: Option<String>| After::Next(note.map_or(Outcome::Done, Outcome::Noted));
         match step {
             Step::Unshare { flags } => process::unshare(*flags)?,
-            Step::Setns { path, flag } => process::setns(&fs::open(path, o::O_RDONLY)?, *flag)?,
+            Step::OpenNamespace { path } => self.namespaces.push(fs::open(path, o::O_RDONLY)?),
+            Step::Setns { path, flag } => {
+                let label = path.to_string_lossy();
+                let held = self.namespaces.iter().position(|opened| opened.label == label);
+                let opened = match held {
+                    Some(at) => self.namespaces.remove(at),
+                    None => fs::open(path, o::O_RDONLY)?,
+                };
+                process::setns(&opened, *flag)?
+            }
             Step::Clone { flags, cgroup } => return self.clone(*flags, cgroup.as_deref()),
             Step::Link(link) => self.link(link)?,
             Step::OpenRoot { path } => self.root = Some(fs::open(path, o::O_PATH | o::O_DIRECTORY)?),
@@ -124,6 +140,15 @@ impl Child {
             }
             Step::Mount { source, target, fstype, flags, data } => {
                 self.mount(source.as_deref(), target, fstype.as_deref(), *flags, data.as_deref())?
+            }
+            Step::Remount { target, set, clear } => {
+                let opened = self.open(target, o::O_PATH)?;
+                let flags = fs::kept_flags(&opened, *set, *clear)?;
+                match target {
+                    // After pivot_root(2) the container need not have a /proc by which a descriptor has a name.
+                    At::Host(path) => fs::mount(None, &path.to_string_lossy(), "", None, flags, None)?,
+                    At::Root(_) | At::Proc(_) => fs::mount_on(None, &opened, None, flags, None)?,
+                }
             }
             Step::MountAttr { target, set, clear, recursive } => {
                 fs::mount_setattr(&self.open(target, o::O_PATH)?, *set, *clear, *recursive)?
@@ -140,7 +165,10 @@ impl Child {
             Step::Mknod { path, kind, major, minor, mode, uid, gid } => {
                 let (above, name) = root::parent(self.root()?, path.path())?;
                 match fs::mknod(&above, &name, *kind, (*major, *minor), *mode) {
-                    Err(Errno::EEXIST) => return Ok(noted(Some("there already".to_owned()))),
+                    // Of an image that has a /dev; what only has the name would be used as if it were the device.
+                    Err(Errno::EEXIST) if fs::is_node(&above, &name, *kind, (*major, *minor))? => {
+                        return Ok(noted(Some("there already".to_owned())));
+                    }
                     other => other?,
                 }
                 let owner = (*uid != 0 || *gid != 0).then_some((*uid, *gid));
@@ -230,6 +258,7 @@ impl Child {
             | Step::WriteIfThere { .. }
             | Step::Chown { .. }
             | Step::Layers { .. }
+            | Step::Adopt
             | Step::Spawn
             | Step::MapIds { .. }
             | Step::DeviceProgram { .. }
@@ -252,6 +281,7 @@ impl Child {
                 // It does not survive a fork.
                 let _ = process::parent_death_signal(o::SIGKILL);
                 heard();
+                self.namespaces.clear();
                 Ok(After::Continue)
             }
         }
@@ -276,13 +306,7 @@ impl Child {
         if let At::Host(path) = target {
             return fs::mount(source, &path.to_string_lossy(), "", fstype, flags, data);
         }
-        let target = self.open(target, o::O_PATH)?;
-        let made = fs::mount_on(source, &target, fstype, flags, data);
-        // In a user namespace the flags that a mount came with are locked: a remount must repeat them.
-        if made == Err(Errno::EPERM) && flags & (o::MS_REMOUNT | o::MS_BIND) == o::MS_REMOUNT | o::MS_BIND {
-            return fs::mount_on(source, &target, fstype, flags | fs::mount_flags(&target)?, data);
-        }
-        made
+        fs::mount_on(source, &self.open(target, o::O_PATH)?, fstype, flags, data)
     }
 
     fn open_terminal(&mut self, uid: u32) -> Result<(), Errno> {

@@ -83,6 +83,15 @@ impl Failure {
         }
     }
 
+    /// The process that becomes the container could not be told what to do.
+    pub fn of_channel(errno: Errno) -> Failure {
+        Failure::Own {
+            what: "sendmsg(the steps, to the process that becomes the container)".to_owned(),
+            errno,
+            next: "`free -m` and `ulimit -n`: long messages take memory and a descriptor".to_owned(),
+        }
+    }
+
     /// A file of the journal's that could not be written.
     pub fn of_journal(call: &str, path: &Path, error: std::io::Error) -> Failure {
         let errno = Errno::from(error);

@@ -62,6 +62,7 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
             let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
             return Ok((!ids.is_empty()).then(|| format!("eBPF program {}", ids.join(", "))));
         }
+        Step::Adopt => process::adopt_orphans(true)?,
         Step::Kill { signal } => process::kill(target()?, *signal)?,
         Step::Wait { seconds } => return wait(target()?, *seconds),
         Step::Await { path, text } => {
@@ -119,7 +120,7 @@ fn gone<E: Into<Errno>>(removed: Result<(), E>) -> Result<(), Errno> {
 fn remove_tree(path: &Path) -> Result<(), Errno> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => gone(std::fs::remove_dir_all(path)).or_else(|errno| {
-            open_up(path);
+            let _ = fs::open(path, DIRECTORY).map(|directory| open_up(&directory));
             if gone(std::fs::remove_dir_all(path)).is_ok() {
                 return Ok(());
             }
@@ -131,16 +132,22 @@ fn remove_tree(path: &Path) -> Result<(), Errno> {
     }
 }
 
-/// overlay makes directories that not even their owner may enter (mode 0), until their owner says otherwise.
-fn open_up(path: &Path) {
+/// overlay makes directories that not even their owner may enter (mode 0), until their owner says otherwise. By
+/// descriptor: what the container has written is in there, symlinks to the host's files too.
+fn open_up(directory: &fs::Opened) {
     use std::os::unix::fs::PermissionsExt;
-    let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700));
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
+    let here = directory.magic();
+    let _ = std::fs::set_permissions(&here, std::fs::Permissions::from_mode(0o700));
+    for entry in std::fs::read_dir(&here).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && let Ok(below) = fs::open_in(directory, Path::new(&entry.file_name()), DIRECTORY, 0)
+        {
+            open_up(&below);
         }
     }
 }
+
+const DIRECTORY: i32 = o::O_PATH | o::O_DIRECTORY | o::O_NOFOLLOW;
 
 /// Write an id map, or have it written by newuidmap(1) or newgidmap(1), which know what we were granted.
 fn map_ids(file: &str, ranges: &[crate::step::Range], helper: Option<&Path>, pid: i32) -> Result<(), Errno> {
@@ -286,6 +293,34 @@ pub fn link(link: &Link, pid: Option<i32>) -> Result<(), Errno> {
         Link::Up { name } => netlink.up(name),
         Link::DefaultRoute { via } => netlink.route_add_default(*via),
     }
+}
+
+/// End what the container has left running: by [`Step::Adopt`] they are children of ours. What we had before is in our
+/// own mount namespace, and theirs is another one. Each that ends leaves its own children to us, so again until none is
+/// left.
+pub fn end_adopted() -> Result<(), Errno> {
+    let mounts = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt"));
+    let (own, parent) = (mounts("self")?, process::pid().to_string());
+    let mut killed: Vec<i32> = Vec::new();
+    settle(|| {
+        killed.retain(|pid| process::wait(*pid, false) == Ok(None));
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let name = entry.file_name();
+            let Some((name, pid)) = name.to_str().and_then(|name| Some((name, name.parse::<i32>().ok()?)))
+            else {
+                continue;
+            };
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            let ours =
+                stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(parent.as_str());
+            if ours && !killed.contains(&pid) && mounts(name).is_ok_and(|theirs| theirs != own) {
+                let _ = process::kill(pid, o::SIGKILL);
+                killed.push(pid);
+            }
+        }
+        Ok(killed.is_empty())
+    })?;
+    process::adopt_orphans(false)
 }
 
 /// Let go of what the plan has frozen, also where its stage `thaw` is left out.

@@ -334,7 +334,12 @@ impl<'a> Session<'a> {
         let batch = Sent { listen: self.recording == Recording::Views, steps: &steps };
         let sent = channel.send(&batch, &[]);
         let mut answers: Vec<Option<Answer>> = moves.iter().map(|_| None).collect();
-        let mut end = sent.is_err();
+        // Only that nobody is at the other end means that it died.
+        let mut end = match sent {
+            Ok(()) => false,
+            Err(Errno::EPIPE | Errno::ECONNRESET) => true,
+            Err(errno) => return Err(Failure::of_channel(errno)),
+        };
         while !end && answers.iter().any(Option::is_none) {
             match channel.receive::<Answers>() {
                 Ok(Received::Message(message, fds)) => {
@@ -461,6 +466,10 @@ impl<'a> Session<'a> {
                 let _ = process::wait(pid, true);
                 self.ended = Some(Ended::Signalled(o::SIGKILL));
             }
+        }
+        let adopts = |one: &Move| one.step == Step::Adopt;
+        if self.pid().is_some() && self.plan.stages.iter().any(|planned| planned.moves.iter().any(adopts)) {
+            let _ = host::end_adopted();
         }
         self.journal.take().map_or_else(Vec::new, Journal::undo)
     }

@@ -5,10 +5,21 @@
 
 use super::{Errno, check};
 use serde::{Serialize, de::DeserializeOwned};
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// A message never is longer: plans are small, the longest part is a seccomp filter.
-const LONGEST: usize = 512 * 1024;
+/// A longer message than this goes through a file that is nowhere (memfd_create(2)), whose descriptor is sent in its
+/// place: what fits into one sendmsg(2) is a matter of net.core.wmem_max, and parts of one message could not be told
+/// from another's, as two processes answer at the same end.
+const LONGEST: usize = 128 * 1024;
+/// Far beyond any plan: a config.json has 16 MiB at most.
+const MOST: u64 = 256 << 20;
+/// Stands for the message that is in the first descriptor; no JSON begins so.
+const IN_FILE: &[u8] = b"@";
+
+/// So many descriptors go along with a message: a long message's file, and the container's terminal.
+const MOST_FDS: usize = 2;
 
 /// One end of the pair.
 pub struct Channel {
@@ -30,8 +41,9 @@ impl Channel {
         // SAFETY: the array holds two descriptors.
         check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) } as i64)?;
         for fd in fds {
-            let size: libc::c_int = LONGEST as libc::c_int;
-            // SAFETY: size outlives the call. A refusal leaves the default, which is no matter for short plans.
+            // Twice, so that a message is not waited for by the one before it.
+            let size: libc::c_int = 2 * LONGEST as libc::c_int;
+            // SAFETY: size outlives the call. A refusal leaves the default, which has room for one message at least.
             unsafe {
                 libc::setsockopt(
                     fd,
@@ -90,24 +102,35 @@ impl Channel {
 
     pub fn send(&self, message: &impl Serialize, fds: &[RawFd]) -> Result<(), Errno> {
         let bytes = serde_json::to_vec(message).map_err(|_| Errno::EINVAL)?;
+        if bytes.len() <= LONGEST {
+            return self.send_bytes(&bytes, fds);
+        }
+        let file = super::tty::memory_file(&bytes)?;
+        self.send_bytes(IN_FILE, &[&[file.as_raw_fd()], fds].concat())
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[RawFd]) -> Result<(), Errno> {
         let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        // Room for one descriptor, aligned as a cmsghdr has to be.
+        // Room for a few descriptors, aligned as a cmsghdr has to be.
         let mut control = [0u64; 8];
+        let fds = fds.get(..fds.len().min(MOST_FDS)).unwrap_or_default();
         // SAFETY: a msghdr of zeroes is an empty one.
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
         header.msg_iov = &mut part;
         header.msg_iovlen = 1;
-        if let Some(fd) = fds.first() {
-            let size = std::mem::size_of::<RawFd>() as u32;
+        if !fds.is_empty() {
+            let size = std::mem::size_of_val(fds) as u32;
             header.msg_control = control.as_mut_ptr().cast();
-            // SAFETY: CMSG_SPACE computes; control is longer than one descriptor's message.
+            // SAFETY: CMSG_SPACE computes; control is longer than a message of MOST_FDS descriptors.
             unsafe {
                 header.msg_controllen = libc::CMSG_SPACE(size) as _;
                 let message = libc::CMSG_FIRSTHDR(&header);
                 (*message).cmsg_level = libc::SOL_SOCKET;
                 (*message).cmsg_type = libc::SCM_RIGHTS;
                 (*message).cmsg_len = libc::CMSG_LEN(size) as _;
-                libc::CMSG_DATA(message).cast::<RawFd>().write_unaligned(*fd);
+                for (n, fd) in fds.iter().enumerate() {
+                    libc::CMSG_DATA(message).cast::<RawFd>().add(n).write_unaligned(*fd);
+                }
             }
         }
         loop {
@@ -125,11 +148,15 @@ impl Channel {
         // Ask for the length first, so that a long message costs what it is and a short one no more.
         let length = self.read_message(&mut [], libc::MSG_PEEK | libc::MSG_TRUNC)?.0;
         let mut bytes = vec![0u8; length.min(LONGEST)];
-        let (length, fds) = self.read_message(&mut bytes, libc::MSG_CMSG_CLOEXEC)?;
+        let (length, mut fds) = self.read_message(&mut bytes, libc::MSG_CMSG_CLOEXEC)?;
         if length == 0 {
             return Ok(Received::End);
         }
         bytes.truncate(length);
+        if bytes == IN_FILE && !fds.is_empty() {
+            bytes.clear();
+            File::from(fds.remove(0)).take(MOST).read_to_end(&mut bytes)?;
+        }
         let message = serde_json::from_slice(&bytes).map_err(|_| Errno::EIO)?;
         Ok(Received::Message(message, fds))
     }

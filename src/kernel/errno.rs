@@ -42,6 +42,8 @@ impl Errno {
     pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
     pub const ENETUNREACH: Errno = Errno(libc::ENETUNREACH);
     pub const ESTALE: Errno = Errno(libc::ESTALE);
+    pub const EPIPE: Errno = Errno(libc::EPIPE);
+    pub const ECONNRESET: Errno = Errno(libc::ECONNRESET);
     pub const EDQUOT: Errno = Errno(libc::EDQUOT);
 
     /// `EINVAL`; `E999` for a number that has no name.

@@ -128,6 +128,11 @@ impl Stat {
     pub fn is_symlink(&self) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFLNK
     }
+    /// A node of this kind, with this number where the kind has one.
+    fn is_node(&self, kind: char, device: (u32, u32)) -> bool {
+        let expected = node_type(kind).0;
+        self.mode & libc::S_IFMT == expected && (expected == libc::S_IFIFO || self.rdev == device)
+    }
     /// A character device with this number.
     pub fn is_char(&self, major: u32, minor: u32) -> bool {
         self.mode & libc::S_IFMT == libc::S_IFCHR && self.rdev == (major, minor)
@@ -195,13 +200,23 @@ pub fn symlink(target: &str, parent: &Opened, name: &Path) -> Result<(), Errno> 
     })
 }
 
-pub fn mknod(parent: &Opened, name: &Path, kind: char, device: (u32, u32), mode: u32) -> Result<(), Errno> {
-    let path = cstr(name)?;
-    let (bits, label) = match kind {
+fn node_type(kind: char) -> (u32, &'static str) {
+    match kind {
         'b' => (libc::S_IFBLK, "S_IFBLK"),
         'p' => (libc::S_IFIFO, "S_IFIFO"),
         _ => (libc::S_IFCHR, "S_IFCHR"),
-    };
+    }
+}
+
+/// Whether what is there of this name is just that node.
+pub fn is_node(parent: &Opened, name: &Path, kind: char, device: (u32, u32)) -> Result<bool, Errno> {
+    let there = open_in(parent, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+    Ok(fstat(&there)?.is_node(kind, device))
+}
+
+pub fn mknod(parent: &Opened, name: &Path, kind: char, device: (u32, u32), mode: u32) -> Result<(), Errno> {
+    let path = cstr(name)?;
+    let (bits, label) = node_type(kind);
     let number = libc::makedev(device.0, device.1);
     let args = format!("{parent}, {}, {label}|{mode:#o}, makedev({}, {})", quoted(name), device.0, device.1);
     call("mknodat", format_args!("{args}"), || {
@@ -396,6 +411,29 @@ pub fn working_directory() -> Result<String, Errno> {
     Ok(String::from_utf8_lossy(&buffer).into_owned())
 }
 
+/// Of statfs(2) and mount(2), Linux 5.10; the C library has no names for them.
+const ST_NOSYMFOLLOW: u64 = 0x2000;
+const MS_NOSYMFOLLOW: u64 = 0x100;
+const ATIME: u64 = libc::MS_NOATIME | libc::MS_NODIRATIME | libc::MS_RELATIME | libc::MS_STRICTATIME;
+
+pub const REMOUNT_BIND: u64 = libc::MS_REMOUNT | libc::MS_BIND;
+
+/// The flags of a remount that sets some, takes some away, and leaves all others as they are.
+pub fn kept_flags(opened: &Opened, set: u64, clear: u64) -> Result<u64, Errno> {
+    let mut kept = mount_flags(opened)? & !clear;
+    if (set | clear) & ATIME == 0 {
+        // The kernel keeps how times of access are written where none of these is named.
+        kept &= !ATIME;
+    }
+    if set & (libc::MS_RELATIME | libc::MS_STRICTATIME) != 0 {
+        kept &= !libc::MS_NOATIME;
+    }
+    if clear & ATIME != 0 && (kept | set) & ATIME == 0 {
+        kept |= libc::MS_RELATIME;
+    }
+    Ok(REMOUNT_BIND | kept | set)
+}
+
 /// The mount's own flags as mount(2) wants them (fstatfs(2) gives ST_*, whose low bits are the same).
 pub fn mount_flags(opened: &Opened) -> Result<u64, Errno> {
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
@@ -406,7 +444,8 @@ pub fn mount_flags(opened: &Opened) -> Result<u64, Errno> {
     // SAFETY: fstatvfs succeeded, so it is filled.
     let given = unsafe { stat.assume_init() }.f_flag;
     const SAME: u64 = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-    const PAIRS: [(u64, u64); 3] = [
+    const PAIRS: [(u64, u64); 4] = [
+        (ST_NOSYMFOLLOW, MS_NOSYMFOLLOW),
         (libc::ST_NOATIME, libc::MS_NOATIME),
         (libc::ST_NODIRATIME, libc::MS_NODIRATIME),
         (libc::ST_RELATIME, libc::MS_RELATIME),

@@ -83,6 +83,17 @@ pub fn set_dumpable(dumpable: bool) -> Result<(), Errno> {
     prctl(format_args!("PR_SET_DUMPABLE, {value}"), libc::PR_SET_DUMPABLE, value, 0).map(|_| ())
 }
 
+/// Orphans among our descendants become children of ours, not of process 1.
+pub fn adopt_orphans(adopt: bool) -> Result<(), Errno> {
+    let value = u64::from(adopt);
+    prctl(format_args!("PR_SET_CHILD_SUBREAPER, {value}"), libc::PR_SET_CHILD_SUBREAPER, value, 0).map(|_| ())
+}
+
+/// The name in /proc/PID/comm, until the next execve(2).
+pub fn set_name(name: &std::ffi::CStr) {
+    let _ = nix::sys::prctl::set_name(name);
+}
+
 pub fn parent_death_signal(signal: i32) -> Result<(), Errno> {
     prctl(format_args!("PR_SET_PDEATHSIG, {}", signal_name(signal)), libc::PR_SET_PDEATHSIG, signal as u64, 0)
         .map(|_| ())

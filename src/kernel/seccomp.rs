@@ -15,6 +15,7 @@ use oci_spec::runtime::{
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::time::Duration;
 
 pub mod cache;
 mod enosys;
@@ -64,8 +65,34 @@ fn refused<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Error 
     move |error| Error::Refused(what.into(), error.to_string())
 }
 
+/// Before 2.6.1 libseccomp does not come to an end with some rules about several arguments; a filter as long as the
+/// kernel takes it is generated in a hundredth of this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Generate the filter of an OCI profile.
 pub fn compile(profile: &LinuxSeccomp) -> Result<Program, Error> {
+    let owned = profile.clone();
+    within(PATIENCE, move || generate(&owned)).unwrap_or_else(|| {
+        Err(Error::Profile(format!(
+            "libseccomp {} has not made a filter of it in {} s; before 2.6.1 it does not come to an end with some rules that \
+             compare several arguments: split such a rule, or use a newer libseccomp",
+            library_version(),
+            PATIENCE.as_secs()
+        )))
+    })
+}
+
+/// Do this, but not for longer: a thread that is too late is left behind, to end with this process.
+fn within<T: Send + 'static>(limit: Duration, act: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, answer) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || done.send(act()));
+    let answer = answer.recv_timeout(limit).ok()?;
+    // From here on this process has one thread again, as a fork wants it.
+    let _ = thread.join();
+    Some(answer)
+}
+
+fn generate(profile: &LinuxSeccomp) -> Result<Program, Error> {
     let default = action(profile.default_action(), profile.default_errno_ret(), "defaultAction")?;
     let mut context = ScmpFilterContext::new(default).map_err(refused("seccomp_init"))?;
     // A binary tree over the numbers in place of a list: the last call waits for 10 comparisons, not
@@ -273,3 +300,15 @@ const _: () = assert!(
         && std::mem::offset_of!(Insn, jf) == std::mem::offset_of!(libc::sock_filter, jf)
         && std::mem::offset_of!(Insn, k) == std::mem::offset_of!(libc::sock_filter, k)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_come_to_an_end_is_not_waited_for() {
+        let short = Duration::from_millis(20);
+        assert_eq!(within(short, || std::thread::sleep(Duration::from_secs(60))), None);
+        assert_eq!(within(PATIENCE, || 7), Some(7));
+    }
+}

@@ -128,12 +128,12 @@ pub fn is_ending() -> bool {
     }
 }
 
-/// Text as an open file that is nowhere, read from its beginning.
-pub fn memory_file(text: &str) -> Result<std::fs::File, Errno> {
+/// Bytes as an open file that is nowhere, read from its beginning.
+pub fn memory_file(bytes: &[u8]) -> Result<std::fs::File, Errno> {
     use std::io::{Seek, Write};
     let made = rustix::fs::memfd_create("learnctr", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(made);
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)
 }

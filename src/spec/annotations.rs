@@ -4,6 +4,7 @@
 //! Next: `bundle`.
 
 use super::options::Network;
+use super::values::is_name;
 use super::{Container, Error, Id, UserSpec};
 use clap::ValueEnum;
 use oci_spec::runtime::Spec;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 const PREFIX: &str = "org.learnctr.";
+pub const VOLUMES: &str = "annotations[\"org.learnctr.volumes\"]";
 
 /// What the annotations of a config.json say.
 #[derive(Debug, Default, PartialEq)]
@@ -92,6 +94,10 @@ pub fn read(spec: &Spec) -> Result<Ours, Error> {
         let (uid, gid) = text.split_once(':')?;
         Some((uid.parse().ok()?, gid.parse().ok()?))
     };
+    // It is part of paths.
+    if get("id").is_some_and(|id| !is_name(id)) {
+        return Err(refused("id", "a container's name"));
+    }
     Ok(Ours {
         id: get("id").map(str::to_owned),
         network: get("network")

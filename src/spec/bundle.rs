@@ -6,6 +6,7 @@
 use super::annotations::{self, Ours};
 use super::container::{Container, Layers, Note, Store, directory};
 use super::options::{Network, Options};
+use super::values::is_name;
 use super::{Error, caps, check, fit, json};
 use crate::host::Host;
 use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, Spec};
@@ -80,6 +81,14 @@ pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result
         root.set_path(path);
     }
     let volumes = renewed(&mut spec, &ours, host, id);
+    if let Some(elsewhere) = volumes.iter().find(|volume| !is_kept_volume(volume, host, id)) {
+        let data = host.dirs.data.display();
+        let expected = format!(
+            "a volume that is kept below {data}/volumes: a bundle makes no other directory on this machine (make it yourself, \
+             or --volume SOURCE:PATH without --bundle)"
+        );
+        return Err(Error::new(annotations::VOLUMES, format!("found {elsewhere:?}"), expected));
+    }
     Ok(Container {
         id: id.to_owned(),
         spec,
@@ -234,6 +243,15 @@ fn network(
     }
     linux.set_namespaces(Some(namespaces));
     Ok(network)
+}
+
+/// A named volume, or one of the container's own: nothing that a container could have put a symlink into is in its path.
+fn is_kept_volume(volume: &Path, host: &Host, id: &str) -> bool {
+    let is_in = |dir: PathBuf, name: &str| dir.join(name) == volume && is_name(name);
+    volume.file_name().and_then(|name| name.to_str()).is_some_and(|name| {
+        is_in(host.dirs.data.join("volumes"), name)
+            || is_in(host.dirs.data.join("containers").join(id), name) && name.starts_with("volume")
+    })
 }
 
 /// A printed description is of one container; what was named by its id is named by the new one's. Returns

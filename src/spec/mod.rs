@@ -24,6 +24,7 @@ pub mod options;
 mod resources;
 pub mod seccomp;
 mod security;
+pub mod sysctl;
 pub mod users;
 pub mod values;
 

@@ -8,7 +8,7 @@
 pub struct MountOptions {
     /// `MS_*` to set in mount(2).
     pub flags: u64,
-    /// `MS_*` that were asked to be off (`rw`, `dev`): a bind mount that is remounted keeps the others.
+    /// `MS_*` that were asked to be off (`rw`, `dev`): a bind mount takes its source's flags along, and keeps the others.
     pub clear: u64,
     /// `MS_PRIVATE` and the like, each a mount(2) of its own, after the mount.
     pub propagation: Vec<u64>,

@@ -23,13 +23,23 @@ pub static STAGE: Stage = Stage {
     moves,
 };
 
-/// The process that becomes the container, while it is still an ordinary child.
-pub fn spawn() -> Move {
-    Move::host(
+/// The process that becomes the container, while it is still an ordinary child; and what it is to join, opened.
+pub fn spawn(ground: &Ground) -> Vec<Move> {
+    let mut moves = Vec::new();
+    if !namespaces::all(ground).any(|(kind, _)| kind == Ns::Pid) {
+        moves.push(Move::host(
+            Step::Adopt,
+            "without a pid namespace no process 1 takes the others with it: what it leaves running becomes this process's \
+             own child, to be ended with the container (by its group, if this process should die before)",
+        ));
+    }
+    moves.push(Move::host(
         Step::Spawn,
         "learnctr again, from a read-only mount or a sealed copy, so that nothing inside can ever write to the host's file; \
          if this process dies, it is killed",
-    )
+    ));
+    moves.extend(namespaces::opened(ground));
+    moves
 }
 
 /// The group that the process is born into: version 2, and one that we may move ourselves within.
@@ -68,23 +78,11 @@ fn moves(ground: &Ground) -> Vec<Move> {
 /// What has to be there before the process that stays: its maker, and the namespaces that are joined.
 pub fn before(ground: &Ground) -> Vec<Move> {
     let mut moves = Vec::new();
-    if !namespaces::all(ground).any(|(kind, _)| kind == Ns::User)
-        || ground.ways.skip.iter().any(|s| s == "userns")
-    {
-        moves.push(spawn());
+    if !super::userns::is_apart(ground) {
+        moves.extend(spawn(ground));
     }
-    if namespaces::all(ground).any(|(kind, path)| kind == Ns::Pid && path.is_some()) {
-        moves.push(Move::child(
-            Step::SetDumpable { dumpable: false },
-            "who is in that pid namespace already must not look into this process, which still holds files of the host \
-             (CVE-2016-9962); execve(2) ends it",
-        ));
-    }
-    for (kind, path) in namespaces::all(ground) {
-        if let (Some(path), false) = (path, kind == Ns::User) {
-            let step = Step::Setns { path, flag: namespaces::flag(kind) };
-            moves.push(Move::child(step, "a namespace that exists is joined, as the configuration asks"));
-        }
+    if !namespaces::joined_first(ground) {
+        moves.extend(namespaces::joined(ground));
     }
     let offsets = time_offsets(ground);
     if !offsets.is_empty() {
@@ -92,8 +90,24 @@ pub fn before(ground: &Ground) -> Vec<Move> {
             Step::Unshare { flags: o::CLONE_NEWTIME as u64 },
             "it is the next child that will be in it: the offsets can be written only while nobody is",
         ));
-        let path = At::Host("/proc/self/timens_offsets".into());
-        moves.push(Move::child(Step::Write { path, text: offsets }, "clock, seconds, nanoseconds"));
+        // Who has taken root's ids in a user namespace that others are in is not dumpable, and so cannot write its own.
+        let joined = namespaces::all(ground).any(|(kind, path)| kind == Ns::User && path.is_some());
+        let write = |of: &str| Step::Write {
+            path: At::Host(format!("/proc/{of}/timens_offsets").into()),
+            text: offsets,
+        };
+        let why = "clock, seconds, nanoseconds";
+        moves.push(match joined {
+            true => Move::host(write("{pid}"), why),
+            false => Move::child(write("self"), why),
+        });
+    }
+    if namespaces::all(ground).any(|(kind, path)| kind == Ns::Pid && path.is_some()) {
+        moves.push(Move::child(
+            Step::SetDumpable { dumpable: false },
+            "who is in that pid namespace already must not look into the process that comes into it and still holds files \
+             of the host (CVE-2016-9962); execve(2) ends it. Last, as it closes our own /proc/self to us as well",
+        ));
     }
     moves
 }

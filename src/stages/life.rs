@@ -18,20 +18,33 @@ pub static FREEZE: Stage = Stage {
     observe: &["true"],
     pitfalls: super::pitfalls::life::ALL,
     moves: |ground| {
-        // Of a frozen group nobody dies: whoever clears up after us thaws it first.
-        let thaw: Vec<Move> = (THAW.moves)(ground);
-        let undo = thaw.into_iter().find_map(|one| match one.step {
-            Step::Write { path: At::Host(path), text } => Some(Step::WriteIfThere { path, text }),
-            _ => None,
-        });
         let mut moves =
             freezer(ground, ("1", "frozen 1"), "FROZEN", "every process of the group stops where it is");
         if let Some(first) = moves.first_mut() {
-            first.undo = undo;
+            first.undo = let_go(ground);
         }
         moves
     },
 };
+
+/// Of a frozen group of version 1 nobody dies: whoever clears up after us thaws it first.
+fn let_go(ground: &Ground) -> Option<Step> {
+    let thaw: Vec<Move> = (THAW.moves)(ground);
+    thaw.into_iter().find_map(|one| match one.step {
+        Step::Write { path: At::Host(path), text } => Some(Step::WriteIfThere { path, text }),
+        _ => None,
+    })
+}
+
+/// The same as a move, where the stage `thaw` was left out and `freeze` was not.
+fn thawed(ground: &Ground) -> Option<Move> {
+    let skips = |id: &str| ground.ways.skip.iter().any(|skip| skip == id);
+    let step = let_go(ground).filter(|_| skips("thaw") && !skips("freeze"))?;
+    Some(Move::host(
+        step,
+        "thaw was left out: with version 1, SIGKILL waits as well until the process may run",
+    ))
+}
 
 pub static THAW: Stage = Stage {
     id: "thaw",
@@ -71,14 +84,16 @@ pub static STOP: Stage = Stage {
     man: &["kill(2)", "signal(7)", "pid_namespaces(7)"],
     observe: &["true"],
     pitfalls: super::pitfalls::life::ALL,
-    moves: |_| {
+    moves: |ground| {
         let signal = |signal, why| Move::host(Step::Kill { signal }, why);
-        vec![
+        let mut moves = vec![
             signal(o::SIGTERM, "asked to end"),
             Move::host(Step::Wait { seconds: 10 }, "docker stop waits as long"),
             signal(o::SIGKILL, "no longer asked"),
-            Move::host(Step::Wait { seconds: 10 }, "until the kernel says that it is gone"),
-        ]
+        ];
+        moves.extend(thawed(ground));
+        moves.push(Move::host(Step::Wait { seconds: 10 }, "until the kernel says that it is gone"));
+        moves
     },
 };
 
@@ -92,7 +107,8 @@ pub static REMOVE: Stage = Stage {
     observe: &["true"],
     pitfalls: super::pitfalls::life::ALL,
     moves: |ground| {
-        let mut moves = Vec::new();
+        // Who still lives is killed with its group.
+        let mut moves: Vec<Move> = thawed(ground).into_iter().collect();
         if let Some(veth) = &ground.choices.veth {
             let step = Step::Link(Link::Delete { name: veth.outside.clone() });
             moves.push(Move::host(

@@ -2,6 +2,7 @@
 //!
 //! Next: `caps`.
 
+use crate::spec::sysctl;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Step};
 
@@ -45,7 +46,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
     let mut sysctls: Vec<_> = sysctls.into_iter().flatten().collect();
     sysctls.sort();
     for (name, value) in sysctls {
-        let path = At::Proc(format!("sys/{}", name.replace('.', "/")).into());
+        let path = At::Proc(format!("sys/{}", sysctl::path(name)).into());
         moves.push(Move::child(
             Step::Write { path, text: value.clone() },
             "a setting of the namespace that this process is in, not of the machine; /proc/sys itself is closed by now",

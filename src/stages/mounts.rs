@@ -131,11 +131,11 @@ fn mount_one(ground: &Ground, one: &Mount, moves: &mut Vec<Move>) {
         moves.push(Move::child(bind(&source, target.clone(), how), why));
         let extra = options.flags & !(o::MS_BIND | o::MS_REC);
         if extra != 0 || options.clear != 0 {
-            let flags = o::MS_REMOUNT | o::MS_BIND | extra;
-            let step = Step::Mount { source: None, target: target.clone(), fstype: None, flags, data: None };
+            let step = Step::Remount { target: target.clone(), set: extra, clear: options.clear };
             moves.push(Move::child(
                 step,
-                "a bind mount takes its flags only in a second call: the first ignores them",
+                "a bind mount takes its flags only in a second call: the first ignores them; those that it came with \
+                 are repeated, or they would go",
             ));
         }
     } else {
@@ -206,8 +206,7 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
                 bind(&place.dir, target.clone(), o::MS_BIND),
                 "its own group alone, as it has no cgroup namespace",
             ));
-            let flags = o::MS_REMOUNT | o::MS_BIND | options.flags;
-            let step = Step::Mount { source: None, target: target.clone(), fstype: None, flags, data: None };
+            let step = Step::Remount { target: target.clone(), set: options.flags, clear: 0 };
             moves.push(Move::child(step, "read-only, or it could lift its limits"));
         }
         return;
@@ -225,8 +224,7 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
         };
         moves.push(point(&below(&name), Kind::Directory, None));
         moves.push(Move::child(bind(&place.dir, below(&name), o::MS_BIND), "its own group alone"));
-        let flags = o::MS_REMOUNT | o::MS_BIND | options.flags;
-        let step = Step::Mount { source: None, target: below(&name), fstype: None, flags, data: None };
+        let step = Step::Remount { target: below(&name), set: options.flags, clear: 0 };
         moves.push(Move::child(step, "read-only, or it could lift its limits"));
         for alias in
             place.controllers.iter().filter(|controller| **controller != name && place.controllers.len() > 1)
@@ -236,13 +234,7 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
         }
     }
     if options.flags & o::MS_RDONLY != 0 {
-        let step = Step::Mount {
-            source: None,
-            target: target.clone(),
-            fstype: None,
-            flags: o::MS_REMOUNT | o::MS_BIND | options.flags,
-            data: None,
-        };
+        let step = Step::Remount { target: target.clone(), set: options.flags, clear: 0 };
         if super::userns::is_apart(ground) {
             moves.push(Move::child(step, "nothing more is to be made in it"));
         }

@@ -30,6 +30,33 @@ pub fn flag(kind: Ns) -> u64 {
     flag as u64
 }
 
+/// Open each namespace that is to be joined, while we are still who we were: in a user namespace of its own, or once a
+/// network namespace is left, the path may be out of reach.
+pub fn opened(ground: &Ground) -> Vec<Move> {
+    let open = |path| {
+        Move::child(Step::OpenNamespace { path }, "opened before anything is joined, by who we are now")
+    };
+    all(ground).filter_map(|(_, path)| path).map(open).collect()
+}
+
+/// Join them, but for the user namespace, which has a stage of its own.
+pub fn joined(ground: &Ground) -> Vec<Move> {
+    let join = |(kind, path)| {
+        let step = Step::Setns { path, flag: flag(kind) };
+        Move::child(step, "a namespace that exists is joined, as the configuration asks")
+    };
+    all(ground)
+        .filter(|(kind, _)| *kind != Ns::User)
+        .filter_map(|(kind, path)| Some(join((kind, path?))))
+        .collect()
+}
+
+/// Who has CAP_SYS_ADMIN joins before the user namespace is entered: what belongs to ours or to one below can be joined
+/// then, and what is ours no more after. An ordinary user can join only what the user namespace owns that was joined first.
+pub fn joined_first(ground: &Ground) -> bool {
+    super::userns::is_apart(ground) && ground.host.is_privileged()
+}
+
 /// The flags of all namespaces that are new.
 pub fn new_flags(ground: &Ground) -> u64 {
     all(ground).filter(|(_, path)| path.is_none()).fold(0, |flags, (kind, _)| flags | flag(kind))

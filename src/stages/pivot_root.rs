@@ -3,6 +3,7 @@
 //! Next: `hostname`.
 
 use crate::kernel::libc_flags as o;
+use crate::spec::mount;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Step};
 use std::path::Path;
@@ -19,6 +20,15 @@ pub static STAGE: Stage = Stage {
     pitfalls: super::pitfalls::pivot_root::ALL,
     moves,
 };
+
+/// What `linux.rootfsPropagation` asks for beyond private, which the root is already.
+fn own_propagation(ground: &Ground) -> Vec<u64> {
+    let linux = ground.container.spec.linux().as_ref();
+    let asked = linux.and_then(|linux| linux.rootfs_propagation().as_ref());
+    let mut flags = asked.map_or_else(Vec::new, |asked| mount::parse(&[asked]).propagation);
+    flags.retain(|flag| flag & o::MS_PRIVATE == 0);
+    flags
+}
 
 fn moves(ground: &Ground) -> Vec<Move> {
     let root = || Path::new("/").to_owned();
@@ -46,14 +56,16 @@ fn moves(ground: &Ground) -> Vec<Move> {
     moves.push(Move::child(Step::OpenRoot { path: root() }, "the handle on the root, from inside"));
     let spec = &ground.container.spec;
     let read_only = spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
-    if read_only && !ground.ways.chroot {
-        let step = Step::Mount {
-            source: None,
-            target: At::Root(root()),
-            fstype: None,
-            flags: o::MS_REMOUNT | o::MS_BIND | o::MS_RDONLY,
-            data: None,
-        };
+    let at_root = || At::Host(root());
+    for flags in own_propagation(ground) {
+        let step = Step::Mount { source: None, target: at_root(), fstype: None, flags, data: None };
+        moves.push(Move::child(
+            step,
+            "rootfsPropagation, only now that / is the container's own: before, it would have been the host's mounts",
+        ));
+    }
+    if read_only {
+        let step = Step::Remount { target: at_root(), set: o::MS_RDONLY, clear: 0 };
         moves.push(Move::child(step, "the root itself read-only, now that every place to mount on is made"));
     }
     moves

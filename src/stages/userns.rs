@@ -2,6 +2,7 @@
 //!
 //! Next: `clone`.
 
+use super::namespaces;
 use crate::kernel::libc_flags as o;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Range, Step};
@@ -24,17 +25,20 @@ pub static STAGE: Stage = Stage {
 /// It will be in another user namespace than we are, a new one or one that is joined: with all capabilities there,
 /// and none here.
 pub fn is_apart(ground: &Ground) -> bool {
-    super::namespaces::all(ground).any(|(kind, _)| kind == LinuxNamespaceType::User)
+    namespaces::all(ground).any(|(kind, _)| kind == LinuxNamespaceType::User)
         && !ground.ways.skip.iter().any(|skip| skip == STAGE.id)
 }
 
 fn moves(ground: &Ground) -> Vec<Move> {
-    let joined = super::namespaces::all(ground).find(|(kind, _)| *kind == LinuxNamespaceType::User);
+    let joined = namespaces::all(ground).find(|(kind, _)| *kind == LinuxNamespaceType::User);
     let Some((_, path)) = joined else { return Vec::new() };
-    let mut moves = vec![super::clone::spawn()];
+    let mut moves = super::clone::spawn(ground);
+    if namespaces::joined_first(ground) {
+        moves.extend(namespaces::joined(ground));
+    }
     if let Some(path) = path {
         let step = Step::Setns { path, flag: o::CLONE_NEWUSER as u64 };
-        moves.push(Move::child(step, "joined first: it owns the namespaces that follow"));
+        moves.push(Move::child(step, "it owns the namespaces that follow"));
         moves.extend(root_inside());
         return moves;
     }

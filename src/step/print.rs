@@ -59,6 +59,7 @@ impl fmt::Display for Step {
             Step::Layers { store, .. } => {
                 write!(f, "open({}, the layers base, tools and app)", At::Host(store.clone()))
             }
+            Step::Adopt => write!(f, "prctl(PR_SET_CHILD_SUBREAPER, 1)"),
             Step::Spawn => write!(f, "execve(\"/proc/self/exe\", [\"learnctr: child\"])"),
             Step::MapIds { file, ranges, helper } => {
                 let map: Vec<String> =
@@ -97,6 +98,7 @@ impl fmt::Display for Step {
                 write!(f, "read({}) until \"{}\"", At::Host(path.clone()), text(value))
             }
             Step::Unshare { flags } => write!(f, "unshare({})", names(flags::CLONE, *flags)),
+            Step::OpenNamespace { path } => write!(f, "open({}, O_RDONLY|O_CLOEXEC)", At::Host(path.clone())),
             Step::Setns { path, flag } => {
                 write!(f, "setns({}, {})", At::Host(path.clone()), names(flags::CLONE, *flag))
             }
@@ -125,6 +127,11 @@ impl fmt::Display for Step {
                 option(fstype),
                 names(flags::MOUNT, *flags),
                 option(data)
+            ),
+            Step::Remount { target, set, .. } => write!(
+                f,
+                "mount(NULL, {target}, NULL, {}, NULL)",
+                names(flags::MOUNT, crate::kernel::fs::REMOUNT_BIND | set)
             ),
             Step::MountAttr { target, set, clear, recursive } => write!(
                 f,

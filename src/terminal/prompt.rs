@@ -155,7 +155,7 @@ impl<'a> Person<'a> {
         let mut words = pager.split_whitespace();
         let mut command = Command::new(words.next()?);
         // Without -R less shows styles as ESC; others do not know the variable.
-        command.args(words).stdin(tty::memory_file(&text).ok()?).env("LESS", "-R");
+        command.args(words).stdin(tty::memory_file(text.as_bytes()).ok()?).env("LESS", "-R");
         self.keys.release();
         let pager = tty::unblocked(&mut command).spawn();
         if pager.is_err() {

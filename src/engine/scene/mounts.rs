@@ -82,6 +82,7 @@ impl Scene<'_> {
     pub fn at_path(&self) -> Option<At> {
         match self.step() {
             Step::Mount { target: at, .. }
+            | Step::Remount { target: at, .. }
             | Step::MountAttr { target: at, .. }
             | Step::MountPoint { path: at, .. }
             | Step::Write { path: at, .. }
@@ -101,6 +102,7 @@ impl Scene<'_> {
             | Step::Create { path, .. }
             | Step::Chown { path, .. }
             | Step::Await { path, .. }
+            | Step::OpenNamespace { path }
             | Step::Setns { path, .. }
             | Step::OpenRoot { path }
             | Step::Umount { target: path, .. }

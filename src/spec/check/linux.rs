@@ -2,9 +2,11 @@
 //!
 //! Next: `crate::plan`.
 
-use super::super::{Error, Note, cgroup, ids as maps, mount};
+use super::super::{Error, Note, cgroup, ids as maps, mount, sysctl};
 use super::{Checked, ids};
 use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, LinuxResources};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 pub fn check(checked: &Checked, linux: &Linux, notes: &mut Vec<Note>) -> Result<(), Error> {
     namespaces(checked, linux)?;
@@ -195,7 +197,7 @@ fn sysctl(checked: &Checked, name: &str, value: &str) -> Result<(), Error> {
     let path = format!("linux.sysctl[{name:?}]");
     checked.no_nul(&path, name)?;
     checked.no_nul(&path, value)?;
-    let dots = dotted(name);
+    let dots = sysctl::dotted(name);
     if dots.split('.').any(|part| part.is_empty() || part.starts_with('/') || part == "..") {
         return checked.fault(&path, format!("{name:?}"), "a kernel parameter, such as net.core.somaxconn");
     }
@@ -211,31 +213,25 @@ fn sysctl(checked: &Checked, name: &str, value: &str) -> Result<(), Error> {
             return checked.fault(&path, format!("{value:?}"), expected);
         }
     };
-    match checked.has(kind) {
-        true => Ok(()),
-        false => {
-            let expected =
-                format!("a {namespace} namespace in linux.namespaces too: else it would be set for the host");
-            checked.fault(&path, format!("{value:?}"), &expected)
+    let expected = match checked.namespace(kind) {
+        None => format!("a {namespace} namespace in linux.namespaces too: else it would be set for the host"),
+        Some(joined) if joined.path().as_ref().is_some_and(|joined| is_own(joined, kind)) => {
+            format!(
+                "another {namespace} namespace than the host's, which linux.namespaces joins: it would be set for the host"
+            )
         }
-    }
+        Some(_) => return Ok(()),
+    };
+    checked.fault(&path, format!("{value:?}"), &expected)
 }
 
-/// `net/ipv4/conf/eth0.100/forwarding` is `net.ipv4.conf.eth0/100.forwarding` (sysctl(8)).
-fn dotted(name: &str) -> String {
-    match name.find(['.', '/']).map(|at| name.as_bytes().get(at) == Some(&b'/')) {
-        Some(true) => name
-            .chars()
-            .map(|c| {
-                if c == '/' {
-                    '.'
-                } else if c == '.' {
-                    '/'
-                } else {
-                    c
-                }
-            })
-            .collect(),
-        _ => name.to_owned(),
-    }
+/// Whether this path is the namespace that we are in ourselves.
+fn is_own(path: &Path, kind: LinuxNamespaceType) -> bool {
+    let own = match kind {
+        LinuxNamespaceType::Uts => "/proc/self/ns/uts",
+        LinuxNamespaceType::Ipc => "/proc/self/ns/ipc",
+        _ => "/proc/self/ns/net",
+    };
+    let inode = |path: &Path| std::fs::metadata(path).map(|of| (of.dev(), of.ino())).ok();
+    inode(path).is_some_and(|joined| Some(joined) == inode(Path::new(own)))
 }

@@ -292,7 +292,7 @@ fn null() -> At {
 fn changes(s: &Scene) -> bool {
     let kinds = o::MS_REMOUNT | o::MS_PRIVATE | o::MS_SLAVE | o::MS_SHARED | o::MS_UNBINDABLE;
     matches!(s.step(), Step::Mount { flags, .. } if flags & kinds != 0)
-        || matches!(s.step(), Step::ReadOnly { .. })
+        || matches!(s.step(), Step::Remount { .. } | Step::ReadOnly { .. })
 }
 
 fn bind(s: &Scene) -> bool {
