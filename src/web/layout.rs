@@ -37,6 +37,8 @@ pub struct Box {
     pub title: String,
     pub x: i32,
     pub y: i32,
+    width: i32,
+    height: i32,
     pub rows: Vec<RowAt>,
 }
 
@@ -78,31 +80,47 @@ struct Measured<'a> {
 }
 
 pub fn place(scene: &Scene) -> Picture {
-    let count = scene.columns.len().max(1) as i32;
-    let gap = if scene.links.iter().any(|link| !link.label.is_empty()) { WIDE_GAP } else { GAP };
-    let width = (WIDTH - 2 * EDGE - gap * (count - 1)) / count;
-    let mut columns: Vec<Vec<Measured>> = scene
-        .columns
-        .iter()
-        .map(|column| column.iter().map(|panel| measure(panel, width)).collect())
-        .collect();
+    let places = columns(scene);
+    let mut measured: Vec<Vec<Measured>> = Vec::new();
+    for (column, (_, width)) in scene.columns.iter().zip(&places) {
+        measured.push(column.iter().map(|panel| measure(panel, *width)).collect());
+    }
     if scene.aligned {
-        align(&mut columns);
+        align(&mut measured);
     }
     let mut boxes = Vec::new();
-    let mut bottom = 0;
-    for (number, column) in columns.iter().enumerate() {
-        let x = EDGE + number as i32 * (width + gap);
+    let mut bottom = EDGE;
+    for (column, (x, width)) in measured.iter().zip(&places) {
         let mut y = EDGE;
         for measured in column {
-            let height = measured.height();
-            boxes.push(put(measured, x, y, width));
-            y += height + BELOW;
+            boxes.push(put(measured, *x, y, *width));
+            y += measured.height() + BELOW;
         }
         bottom = bottom.max(y - BELOW);
     }
-    let links = scene.links.iter().filter_map(|link| connect(link, &boxes, width)).collect();
+    let links = scene.links.iter().filter_map(|link| connect(link, &boxes)).collect();
     Picture { height: bottom + EDGE, boxes, links }
+}
+
+/// Where each column begins, and how wide it is.
+fn columns(scene: &Scene) -> Vec<(i32, i32)> {
+    let count = scene.columns.len() as i32;
+    let gap = match scene.links.iter().map(|link| link.label.is_empty()).min() {
+        None => GAP,
+        Some(true) => 2 * GAP,
+        Some(false) => WIDE_GAP,
+    };
+    let weight = |number: usize| i32::from(scene.widths.get(number).copied().unwrap_or(1).max(1));
+    let all: i32 = (0..scene.columns.len()).map(weight).sum();
+    let room = WIDTH - 2 * EDGE - gap * (count - 1);
+    let mut x = EDGE;
+    let mut places = Vec::new();
+    for number in 0..scene.columns.len() {
+        let width = room * weight(number) / all.max(1);
+        places.push((x, width));
+        x += width + gap;
+    }
+    places
 }
 
 impl Measured<'_> {
@@ -113,7 +131,11 @@ impl Measured<'_> {
 
 fn measure(panel: &Panel, width: i32) -> Measured<'_> {
     let longest = panel.rows.iter().map(label_width).max().unwrap_or(0);
-    let label_width = longest.min((width - 2 * PAD) * 2 / 5);
+    // Values get the room that they need before long names do, up to half.
+    let values = panel.rows.iter().map(|row| row.value.chars().count() as i32 * CHAR).max().unwrap_or(0);
+    let marks = if panel.rows.iter().any(|row| !row.tone.mark().is_empty()) { MARK } else { 0 };
+    let room = width - 2 * PAD;
+    let label_width = longest.min((room - marks - values).max(room * 2 / 5));
     let rows: Vec<Vec<String>> = panel
         .rows
         .iter()
@@ -161,7 +183,7 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
             class: row.tone.word(),
             same: row.same.clone().unwrap_or_default(),
             fact: row.fact.clone().unwrap_or_default(),
-            label: row.label.clone(),
+            label: clip(&row.label, ((measured.label_width - indent - 8) / CHAR).max(1) as usize),
             label_x: x + PAD + indent,
             x: x + PAD + measured.label_width,
             y: top + 15,
@@ -191,6 +213,8 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
         title: panel.title.clone(),
         x: x + PAD,
         y: y + 26,
+        width,
+        height: measured.height(),
         rows,
     }
 }
@@ -224,33 +248,33 @@ struct Anchor {
     bottom: i32,
 }
 
-fn anchor(name: &str, boxes: &[Box], width: i32) -> Option<Anchor> {
+fn anchor(name: &str, boxes: &[Box]) -> Option<Anchor> {
     let (id, key) = name.split_once('/').map_or((name, None), |(id, key)| (id, Some(key)));
     let found = boxes.iter().find(|one| one.id == id)?;
     let (left, top) = (found.x - PAD, found.y - 26);
-    let bottom = found.rows.last().map_or(top + TITLE, |row| row.top + row.height + PAD - ROW_GAP);
+    let bottom = top + found.height;
     let y = match key {
         Some(key) => found.rows.iter().find(|row| row.same == key).map(|row| row.y - 5)?,
         None => (top + bottom) / 2,
     };
-    Some(Anchor { left, right: left + width, y, top, bottom })
+    Some(Anchor { left, right: left + found.width, y, top, bottom })
 }
 
-fn connect(link: &Link, boxes: &[Box], width: i32) -> Option<Line> {
-    let (from, to) = (anchor(&link.from, boxes, width)?, anchor(&link.to, boxes, width)?);
+fn connect(link: &Link, boxes: &[Box]) -> Option<Line> {
+    let (from, to) = (anchor(&link.from, boxes)?, anchor(&link.to, boxes)?);
     let (path, x, y) = if from.left == to.left {
-        let x = from.left + width / 2;
+        let x = (from.left + from.right) / 2;
         let (a, b) = if from.top < to.top { (from.bottom, to.top) } else { (from.top, to.bottom) };
-        (format!("M{x} {a}L{x} {b}"), x + 8, (a + b) / 2 + 5)
+        (format!("M{x} {a}V{b}"), x + 8, (a + b) / 2 + 5)
     } else {
         let (a, b) = if from.left < to.left { (from.right, to.left) } else { (from.left, to.right) };
         let bend = (b - a) / 2;
         let path = format!("M{a} {}C{} {} {} {} {b} {}", from.y, a + bend, from.y, b - bend, to.y, to.y);
-        // In the gap beside its beginning: a link that crosses a column passes behind its boxes.
-        let x = if a < b { a + 48 } else { a - 48 };
-        (path, x, (from.y + to.y) / 2 - 8)
+        // In the gap: a link that crosses a column passes behind its boxes, and is named where it begins.
+        let near = (b - a).abs() <= WIDE_GAP;
+        let x = if near { (a + b) / 2 } else { a + (b - a).signum() * WIDE_GAP / 2 };
+        (path, x, if near { (from.y + to.y) / 2 } else { from.y } - 8)
     };
-    let y = if (from.left - to.left).abs() > 2 * width { from.y - 8 } else { y };
     Some(Line {
         path,
         label: link.label.clone(),
@@ -259,6 +283,14 @@ fn connect(link: &Link, boxes: &[Box], width: i32) -> Option<Line> {
         arrow: link.arrow,
         same: link.same.clone().unwrap_or_default(),
     })
+}
+
+/// A name that is too long ends in an ellipsis; the table has all of it.
+fn clip(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Lines of at most `room` characters that together are the text: broken behind a space, a slash or a comma where

@@ -37,6 +37,8 @@ pub struct Scene {
     /// From left to right; in each column boxes from top to bottom.
     pub columns: Vec<Vec<Panel>>,
     pub links: Vec<Link>,
+    /// How wide each column is against the others; the same where nothing is said.
+    pub widths: Vec<u8>,
     /// Rows of boxes that stand beside each other are as high as the highest of them.
     pub aligned: bool,
 }

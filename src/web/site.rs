@@ -11,6 +11,7 @@
 use super::drawings::{self, Drawing, Shown};
 use super::layout::place;
 use super::run::{Played, Progress, Run};
+use super::scene::Scene;
 use super::template::{Changes, Empty, Figure, Panel, Plain, Shell, Step};
 use crate::engine::wire::Outcome;
 use crate::terminal::diff::told;
@@ -154,14 +155,19 @@ impl Site {
         serde_json::to_string(&summary).unwrap_or_default()
     }
 
+    /// A drawing of a stage, as data; none where there is nothing to look at.
+    pub fn scene(&self, number: usize, drawing: &Drawing) -> Option<Scene> {
+        let stage = self.run.stages.get(number)?;
+        let view = stage.view.as_deref()?;
+        Some((drawing.draw)(&Shown { run: &self.run, stage, view, apart: stage.pid.is_some() }))
+    }
+
     fn drawing(&self, number: usize, drawing: &Drawing) -> Option<String> {
         let stage = self.run.stages.get(number)?;
         let (title, section) = (drawing.title, drawing.section);
-        let Some(view) = stage.view.as_deref() else {
+        let Some(scene) = self.scene(number, drawing) else {
             return Empty { title, section, why: why_empty(stage, drawing) }.render().ok();
         };
-        let shown = Shown { run: &self.run, stage, view, apart: stage.pid.is_some() };
-        let scene = (drawing.draw)(&shown);
         let picture = place(&scene);
         Figure { id: drawing.id, title, section, scene: &scene, picture: &picture }.render().ok()
     }

@@ -5,7 +5,8 @@
 pub mod anatomy;
 
 use super::run::{Played, Run};
-use super::scene::Scene;
+use super::scene::{Row, Scene, Tone};
+use crate::probes::cgroups::Cgroup;
 use crate::view::KernelView;
 
 /// A drawing: its name in the address, its key is its place in [`TABLE`].
@@ -26,6 +27,39 @@ pub struct Shown<'a> {
     pub view: &'a KernelView,
     /// Whether the process that is looked at is already the container's: before `clone` it is learnctr's own.
     pub apart: bool,
+}
+
+impl Shown<'_> {
+    /// The group that tells most of where it is: its key, its name and itself. Version 2's where that has
+    /// controllers, else the memory's of version 1.
+    pub fn group(&self) -> Option<(&str, &str, &Cgroup)> {
+        let groups = self.view.outside.cgroups.value()?;
+        let full = |(_, group): &(&String, &Cgroup)| group.version == 2 && !group.controllers.is_empty();
+        let memory = |(_, group): &(&String, &Cgroup)| group.controllers.iter().any(|one| one == "memory");
+        let found =
+            groups.iter().find(memory).or_else(|| groups.iter().find(full)).or_else(|| groups.iter().next());
+        found.map(|(key, group)| (key.as_str(), group.path.as_str(), group))
+    }
+
+    /// Whether that group was made for this process, or is one that the regular process is in too.
+    pub fn group_tone(&self) -> Tone {
+        let theirs =
+            self.run.begun.as_ref().and_then(|begun| begun.regular.as_ref()?.outside.cgroups.value());
+        match (self.group(), theirs) {
+            (Some((key, path, _)), Some(theirs)) => {
+                match theirs.get(key).is_some_and(|group| group.path == path) {
+                    true => Tone::Shared,
+                    false => Tone::Own,
+                }
+            }
+            _ => Tone::Plain,
+        }
+    }
+
+    /// The host's end of the pair that the container's interface is one of.
+    pub fn outer_end(&self) -> Vec<Row> {
+        Vec::new()
+    }
 }
 
 pub static TABLE: [Drawing; 1] = [anatomy::DRAWING];
