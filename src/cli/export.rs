@@ -1,32 +1,100 @@
-//! `learnctr export`: a recorded run as one file that works without learnctr.
+//! `learnctr export`: a recorded run as one file that works without learnctr, or as pictures.
 
-use crate::trace;
-use crate::web::{export::export, site::Site};
-use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use crate::trace::{self, Record};
+use crate::web::{export, names, site::Site};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Write a recorded run as one page that works offline
+/// Write a recorded run as one page that works offline, or as pictures
+///
+/// The page has the same drawings and the same scrubber as `learnctr serve` shows, on any system with a browser, without
+/// a network. The host's name and the names of home directories are replaced in it.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  learnctr step --auto --trace web.jsonl; learnctr export web.jsonl -o replay.html
+  learnctr export web.jsonl --svg slides       slides/pivot-root.anatomy.svg and so on
+  learnctr step --auto --json | learnctr export - -o replay.html")]
 pub struct Args {
-    /// What `learnctr step --trace FILE` recorded
+    /// What `learnctr step --trace FILE` recorded, or `-` for standard input
+    #[arg(value_name = "TRACE")]
     trace: PathBuf,
 
-    /// The file to write
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// The page to write, or `-` for standard output
+    #[arg(short, long, value_name = "FILE", required_unless_present = "svg")]
+    output: Option<PathBuf>,
+
+    /// Write each drawing of each stage as a picture of its own into this directory
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
+
+    /// Leave the host's name and the paths of home directories as they are
+    #[arg(long)]
+    keep_names: bool,
 }
 
 pub fn main(args: Args) -> super::Result {
-    let place = args.trace.display();
-    let file = File::open(&args.trace).map_err(|error| format!("{place}: {error}"))?;
-    let records = trace::read(BufReader::new(file)).map_err(|error| format!("{place}: {error}"))?;
     let mut site = Site::new();
-    for record in records {
+    for record in records(&args.trace, args.keep_names)? {
         site.add(record);
     }
-    let page = export(&site, "AAAA");
-    std::fs::write(&args.output, page).map_err(|error| format!("{}: {error}", args.output.display()))?;
+    if site.run().begun.is_none() {
+        return Err(format!(
+            "{}: there is no run in it; `learnctr step --auto --trace FILE` records one",
+            args.trace.display()
+        )
+        .into());
+    }
+    if let Some(file) = &args.output {
+        write(file, &export::page(&site, &nonce()?))?;
+    }
+    if let Some(dir) = &args.svg {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        for (name, picture) in export::pictures(&site) {
+            write(&dir.join(name), &picture)?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn records(path: &Path, keep_names: bool) -> super::Result<Vec<Record>> {
+    let mut text = Vec::new();
+    let place = path.display();
+    let read = match path.to_str() {
+        Some("-") => std::io::stdin().lock().read_to_end(&mut text),
+        _ => File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
+    };
+    read.map_err(|error| format!("{place}: {error}"))?;
+    let unreadable = |error| format!("{place}: {error}");
+    // Read before anything is replaced, so that an error names what is really there.
+    let records = trace::read(BufReader::new(text.as_slice())).map_err(unreadable)?;
+    if keep_names {
+        return Ok(records);
+    }
+    let mut lines: Vec<Value> =
+        records.iter().filter_map(|record| serde_json::to_value(record).ok()).collect();
+    let mut hosts = BTreeSet::new();
+    lines.iter().for_each(|line| names::of_host(line, &mut hosts));
+    lines.iter_mut().for_each(|line| names::hide(line, &hosts));
+    Ok(lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect())
+}
+
+/// By this the page's own script is known to the browser: no text of a trace can have guessed it.
+fn nonce() -> super::Result<String> {
+    let mut bytes = [0u8; 16];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    read.map_err(|error| format!("/dev/urandom: {error}; the page's script needs an unguessable name"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn write(path: &Path, text: &str) -> super::Result<()> {
+    let written = match path.to_str() {
+        Some("-") => std::io::stdout().lock().write_all(text.as_bytes()),
+        _ => fs::write(path, text),
+    };
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }

@@ -45,7 +45,7 @@ impl Pieces {
 }
 
 /// The run as one page that works alone. `nonce` is what the page's own script is known by.
-pub fn export(site: &Site, nonce: &str) -> String {
+pub fn page(site: &Site, nonce: &str) -> String {
     let mut pieces = Pieces::default();
     pieces.add(site, "run".to_owned());
     let ids: Vec<&str> = site.run().stages.iter().map(|stage| stage.planned.stage.as_str()).collect();
@@ -62,4 +62,36 @@ pub fn export(site: &Site, nonce: &str) -> String {
     let data = serde_json::to_string(&pieces).unwrap_or_default().replace('<', "\\u003c");
     let text = |name| assets::find(name).map_or("", |asset| asset.text);
     Export { nonce, style: text("page.css"), script: text("page.js"), data }.render().unwrap_or_default()
+}
+
+/// Each drawing of each stage as a picture that needs nothing else: `pivot-root.anatomy.svg`.
+pub fn pictures(site: &Site) -> Vec<(String, String)> {
+    let style = assets::find("page.css").map_or(String::new(), |asset| standing_alone(asset.text));
+    let mut found = Vec::new();
+    for stage in &site.run().stages {
+        let id = &stage.planned.stage;
+        for drawing in &drawings::TABLE {
+            let piece =
+                site.get(&format!("drawing/{id}/{}", drawing.id)).map(|piece| piece.body).unwrap_or_default();
+            let picture =
+                piece.find("<svg").and_then(|from| piece.get(from..piece.find("</svg>")? + "</svg>".len()));
+            let Some((head, rest)) = picture.and_then(|picture| picture.split_once('>')) else { continue };
+            found.push((
+                format!("{id}.{}.svg", drawing.id),
+                format!("{head}>\n<style>{style}</style>{rest}\n"),
+            ));
+        }
+    }
+    found
+}
+
+/// The rules of the style sheet that are about pictures, with the light theme's colours put in: programs that show
+/// slides know no variables.
+fn standing_alone(style: &str) -> String {
+    let named = |line: &str| line.starts_with(".picture") || line.starts_with("svg.picture");
+    let rules: String = style.lines().filter(|line| named(line)).collect::<Vec<_>>().join("\n");
+    let light =
+        style.split_once(":root{").and_then(|(_, rest)| rest.split_once('}')).map_or("", |(light, _)| light);
+    let variables = light.split(';').filter_map(|one| one.trim().strip_prefix("--")?.split_once(':'));
+    variables.fold(rules, |rules, (name, value)| rules.replace(&format!("var(--{name})"), value.trim()))
 }

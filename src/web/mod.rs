@@ -8,6 +8,7 @@ pub mod assets;
 pub mod drawings;
 pub mod export;
 pub mod layout;
+pub mod names;
 pub mod run;
 pub mod scene;
 pub mod site;
