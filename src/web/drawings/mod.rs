@@ -3,11 +3,14 @@
 //! Next: the first of them, [`anatomy`].
 
 pub mod anatomy;
+pub mod mounts;
 
 use super::run::{Played, Run};
 use super::scene::{Row, Scene, Tone};
 use crate::probes::cgroups::Cgroup;
+use crate::probes::{mounts::Mount, root};
 use crate::view::KernelView;
+use std::collections::BTreeMap;
 
 /// A drawing: its name in the address, its key is its place in [`TABLE`].
 pub struct Drawing {
@@ -60,9 +63,25 @@ impl Shown<'_> {
     pub fn outer_end(&self) -> Vec<Row> {
         Vec::new()
     }
+
+    /// What a process in no container has mounted.
+    pub fn hosts_mounts(&self) -> Option<&BTreeMap<String, Mount>> {
+        self.run.begun.as_ref()?.regular.as_ref()?.outside.mounts.value()
+    }
+
+    /// Whether the root is still the host's: then so are the files that the process sees.
+    pub fn in_hosts_root(&self) -> bool {
+        let root = |mounts: &BTreeMap<String, Mount>| {
+            root::topmost(mounts, "/").map(|root| (root.device.clone(), root.root.clone()))
+        };
+        match (self.view.outside.mounts.value().and_then(root), self.hosts_mounts().and_then(root)) {
+            (Some(theirs), Some(hosts)) => theirs == hosts,
+            _ => !self.apart,
+        }
+    }
 }
 
-pub static TABLE: [Drawing; 1] = [anatomy::DRAWING];
+pub static TABLE: [Drawing; 2] = [anatomy::DRAWING, mounts::DRAWING];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
     TABLE.iter().find(|drawing| drawing.id == id)
