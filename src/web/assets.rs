@@ -12,7 +12,19 @@ pub static TABLE: [Asset; 2] = [
     Asset {
         name: "page.js",
         mime: "text/javascript; charset=utf-8",
-        text: include_str!("../../web/page.js"),
+        // Small files, each one idea, in the order in which they read: to a browser they are one.
+        text: concat!(
+            include_str!("../../web/script/1-dom.js"),
+            include_str!("../../web/script/2-address.js"),
+            include_str!("../../web/script/3-source.js"),
+            include_str!("../../web/script/4-stream.js"),
+            include_str!("../../web/script/5-paint.js"),
+            include_str!("../../web/script/6-objects.js"),
+            include_str!("../../web/script/7-scrubber.js"),
+            include_str!("../../web/script/8-compare.js"),
+            include_str!("../../web/script/9-keys.js"),
+            include_str!("../../web/script/a-page.js"),
+        ),
     },
 ];
 

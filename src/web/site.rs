@@ -183,8 +183,10 @@ impl Site {
             },
             refused: matches!(made.outcome, Outcome::Refused(_)),
         });
+        let calls: Vec<Step> = calls.collect();
+        let count = calls.iter().map(|step| step.calls.len()).sum();
         let changes = number.checked_sub(1).and_then(|before| self.changes(before, number));
-        Panel { stage, calls: calls.collect(), changes }.render().ok()
+        Panel { stage, calls, count, changes, hand: by_hand(stage) }.render().ok()
     }
 
     fn changes(&self, from: usize, to: usize) -> Option<Changes> {
@@ -198,17 +200,53 @@ impl Site {
         Shell.render().unwrap_or_default()
     }
 
-    /// A whole page without a script: `STAGE/VIEW`, or nothing for where the run is.
+    /// A whole page without a script: `STAGE/VIEW`, `STAGE/VIEW/BASE` to compare, or nothing for where the run is.
     pub fn plain(&self, path: &str) -> Option<String> {
-        let (stage, view) = match path.split_once('/') {
-            Some((stage, view)) => (self.stage(stage)?, drawings::find(view)?),
-            None if path.is_empty() => (self.run.current(), drawings::TABLE.first()?),
-            None => return None,
+        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        let stage = parts.next().map_or(Some(self.run.current()), |id| self.stage(id))?;
+        let view = parts.next().map_or(drawings::TABLE.first(), drawings::find)?;
+        let base = parts.next();
+        let compared = match base {
+            Some(base) => Some(self.changes(self.stage(base)?, stage)?.render().ok()?),
+            None => None,
         };
-        let drawing = self.drawing(stage, view)?;
-        let panel = self.panel(stage)?;
-        Plain { run: &self.run, stage, view: view.id, drawing, panel }.render().ok()
+        if parts.next().is_some() {
+            return None;
+        }
+        let id = |number: usize| Some(self.run.stages.get(number)?.planned.stage.as_str());
+        let page = Plain {
+            run: &self.run,
+            at: self.run.stages.get(stage)?,
+            view,
+            views: &drawings::TABLE,
+            // Links are relative, so that the token for reading is in none of them.
+            up: "../".repeat(path.matches('/').count()),
+            before: stage.checked_sub(1).and_then(id),
+            after: id(stage + 1),
+            drawing: self.drawing(stage, view)?,
+            panel: self.panel(stage)?,
+            compared,
+        };
+        page.render().ok()
     }
+}
+
+/// What a learner types to see the same: where, and the command.
+fn by_hand(stage: &Played) -> Vec<(&'static str, String)> {
+    let observe: Vec<String> = stage.planned.observe.iter().map(|word| shell_word(&clean(word))).collect();
+    let observe = Some(observe.join(" ")).filter(|command| !command.is_empty() && command != "true");
+    let mut hand: Vec<_> = observe.iter().map(|command| ("on the host", command.clone())).collect();
+    if let Some(pid) = stage.pid.filter(|_| stage.view.is_some()) {
+        hand.extend(observe.map(|command| ("in the container", format!("sudo nsenter -t {pid} -a {command}"))));
+        hand.push(("everything that is drawn here", format!("sudo learnctr view {pid}")));
+    }
+    hand
+}
+
+/// A word as a shell reads it back.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Before a stage has run, who will fill the drawing; after, why there is nothing to see.

@@ -3,9 +3,11 @@
 //!
 //! Next: [`super::site`], which fills them.
 
+use super::drawings::Drawing;
 use super::layout::Picture;
 use super::run::{Made, Played, Run};
 use super::scene::Scene;
+use crate::stage::Side;
 use crate::terminal::diff::Told;
 use askama::Template;
 
@@ -35,7 +37,21 @@ pub struct Empty<'a> {
 pub struct Panel<'a> {
     pub stage: &'a Played,
     pub calls: Vec<Step<'a>>,
+    /// How many calls that is together.
+    pub count: usize,
     pub changes: Option<Changes>,
+    /// Where, and the command to look with.
+    pub hand: Vec<(&'static str, String)>,
+}
+
+impl Panel<'_> {
+    /// Who makes a step, by the class that has its shape.
+    fn side(side: &Side) -> &'static str {
+        match side {
+            Side::Host => "host",
+            Side::Child => "container",
+        }
+    }
 }
 
 /// One step with what was really called.
@@ -65,10 +81,17 @@ pub struct Shell;
 #[template(path = "plain.html")]
 pub struct Plain<'a> {
     pub run: &'a Run,
-    pub stage: usize,
-    pub view: &'a str,
+    pub at: &'a Played,
+    pub view: &'a Drawing,
+    pub views: &'a [Drawing],
+    /// From this page to where the stages are.
+    pub up: String,
+    pub before: Option<&'a str>,
+    pub after: Option<&'a str>,
     pub drawing: String,
     pub panel: String,
+    /// What changed from another stage, if one was asked for.
+    pub compared: Option<String>,
 }
 
 /// A whole run in one file.

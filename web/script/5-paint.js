@@ -1,0 +1,190 @@
+// What is shown? The run, and of it the place: each part of the page is painted from these two alone.
+const SHAPES = { done: "✓", waiting: "○", entered: "◐", failed: "✕" };
+let run = null;
+let place = { stage: LIVE };
+let here = 0; // which stage is shown
+
+const stageId = () => run.stages[here]?.id;
+const numberOf = (id) => run.stages.findIndex((stage) => stage.id === id);
+const isLive = () => !archive && run && !run.over;
+
+function newRun(next) {
+  if (run && next.version < run.version && next.time === run.time) return;
+  if (run && next.time !== run.time) answered.clear();
+  const first = !run || run.stages.length !== next.stages.length || run.container !== next.container;
+  run = next;
+  if (first) {
+    run.stages.length && buildStages();
+    buildViews();
+    buildBars();
+  }
+  visit(read(location.hash), { replace: true });
+}
+
+// Go to a place; the address says so, and what it cannot say right is healed.
+function visit(wanted, { replace } = {}) {
+  if (!run) return;
+  const { whole, wrong } = healed(wanted, run);
+  const address = written(whole);
+  if (address !== location.hash) history[replace || wrong.length ? "replaceState" : "pushState"](null, "", address);
+  if (wrong.length) say(`The address was put right: ${wrong.join(", ")}.`, true);
+  place = whole;
+  here = place.stage === LIVE ? run.current : Math.max(0, numberOf(place.stage));
+  paint();
+}
+
+function paint() {
+  paintRun();
+  paintStages();
+  paintViews();
+  paintBars();
+  const id = stageId();
+  if (!id) return;
+  put("drawing", `drawing/${id}/${place.view}`);
+  put("panel", `panel/${id}`);
+  announce();
+  ahead();
+}
+
+function paintRun() {
+  const { container, kernel, time } = run;
+  const day = new Date(time * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
+  $("run").replaceChildren(...[["container", container], ["kernel", kernel], ["on", day]].flatMap(
+    ([name, value]) => [make("span", {}, `${name} `, make("b", {}, value)), " "]));
+  document.title = `${stageId() || "learnctr"} · ${container} · learnctr`;
+  const next = $("next");
+  next.hidden = !(isLive() && run.paused !== null);
+  const coming = run.stages[run.paused + 1];
+  if (coming) next.title = `The build goes on: ${coming.id}`;
+  $("live").hidden = !isLive() || place.stage === LIVE;
+  showState();
+}
+
+function showState() {
+  if (!run) return;
+  const stale = isLive() && performance.now() - heard > STALE;
+  const word = stale ? "stale" : isLive() ? "live" : "recorded";
+  const shape = { stale: "▲", live: "●", recorded: "■" }[word];
+  const state = $("state");
+  if (state.dataset.state === word) return;
+  state.dataset.state = word;
+  state.textContent = `${shape} ${word.toUpperCase()}`;
+  state.title = {
+    stale: "Nothing was heard of the build for 5 seconds; what is shown is the last that is known.",
+    live: "The build is going on, or waits for you.", recorded: "The run is over; everything of it was recorded.",
+  }[word];
+  if (stale) say("Stale: nothing is heard of the build.");
+}
+
+function buildStages() {
+  const items = run.stages.map((stage) => make("li", {}, make("a", { title: stage.title },
+    make("span", { class: "shape", "aria-hidden": "true" }), make("b", {}, stage.id), make("small", {}))));
+  $("stages").replaceChildren(make("ol", {}, ...items));
+}
+
+function paintStages() {
+  const links = $("stages").querySelectorAll("a");
+  run.stages.forEach((stage, number) => {
+    const link = links[number];
+    if (!link) return;
+    const [shape, name, more] = link.children;
+    link.href = written({ ...place, stage: stage.id });
+    link.className = stage.state;
+    shape.textContent = SHAPES[stage.state];
+    name.textContent = stage.id;
+    more.textContent = [
+      stage.state, stage.state === "done" && duration(stage.micros), stage.changes && plural(stage.changes, "change"),
+      run.paused === number && "build waits",
+    ].filter(Boolean).join(" · ");
+    mark(link, "aria-current", number === here && "step");
+    link.classList.toggle("base", stage.id === place.diff);
+    if (number === here && !link.classList.contains("here")) link.scrollIntoView({ block: "nearest" });
+    link.classList.toggle("here", number === here);
+  });
+}
+
+function mark(node, name, value) {
+  if (value === false || value === null) node.removeAttribute(name);
+  else node.setAttribute(name, value);
+}
+
+function buildViews() {
+  $("views").replaceChildren(...run.views.map((view, number) => make("a", { title: view.title, "data-view": view.id },
+    make("kbd", { "aria-hidden": "true" }, String((number + 1) % 10)), " ", view.id)));
+}
+
+function paintViews() {
+  for (const link of $("views").children) {
+    link.href = written({ ...place, view: link.dataset.view });
+    mark(link, "aria-current", link.dataset.view === place.view && "page");
+  }
+}
+
+// The pieces on the page: what is known is shown at once, what is newer when it has come.
+const slots = {};
+const shown = {};
+
+function put(slot, path) {
+  slots[slot] = path;
+  const had = known(path);
+  if (had) swap(slot, path, had);
+  if (had && had.version >= run.version) return;
+  learn(path, run.version).then((piece) => {
+    if (slots[slot] === path) swap(slot, path, piece);
+  }).catch(() => {
+    if (slots[slot] === path && shown[slot]?.path !== path) {
+      $(slot).replaceChildren(make("p", { class: "why" }, "This part has not come: learnctr does not answer. It is asked again."));
+    }
+  });
+}
+
+function swap(slot, path, piece) {
+  if (!piece.node) piece.node = prepare(slot, piece.text);
+  if (shown[slot]?.piece !== piece || shown[slot].node !== piece.node) {
+    const same = shown[slot]?.path === path;
+    const scrolled = $(slot).scrollTop;
+    $(slot).replaceChildren(piece.node);
+    $(slot).scrollTop = same ? scrolled : 0;
+    shown[slot] = { path, piece, node: piece.node };
+  }
+  if (slot === "panel") compare();
+  light();
+  search.again();
+}
+
+function prepare(slot, text) {
+  if (text === null) return markup("<p class=why>There is nothing of this in the run.</p>");
+  const node = markup(text);
+  if (slot === "drawing") objects(node);
+  for (const fold of node.querySelectorAll("details[data-fold]")) {
+    const wanted = folds.get(fold.dataset.fold);
+    if (wanted !== undefined) fold.open = wanted;
+    fold.firstElementChild.addEventListener("click", () => folds.set(fold.dataset.fold, !fold.open));
+  }
+  return node;
+}
+const folds = new Map();
+
+// The neighbours are made ready while nothing happens, so that a step to them is a swap.
+function ahead() {
+  clearTimeout(ahead.timer);
+  ahead.timer = setTimeout(() => {
+    for (const number of [here + 1, here - 1]) {
+      const id = run.stages[number]?.id;
+      if (!id) continue;
+      for (const [slot, path] of [["drawing", `drawing/${id}/${place.view}`], ["panel", `panel/${id}`]]) {
+        learn(path, run.version).then((piece) => { piece.node ||= prepare(slot, piece.text); }).catch(() => {});
+      }
+    }
+  }, 120);
+}
+
+// A stage change is said once, however fast one scrubs.
+function announce() {
+  const stage = run.stages[here];
+  const text = `${stage.id}, stage ${here + 1} of ${run.stages.length}, ${stage.state}: ${stage.title}. ${plural(stage.changes, "change")}.`;
+  if (announce.last === text) return;
+  announce.last = text;
+  clearTimeout(announce.timer);
+  announce.timer = setTimeout(() => say(text), 400);
+}

@@ -1,0 +1,49 @@
+// What is different from another stage, any one? Its changes stand where those from the stage before would.
+function compare() {
+  const at = $("panel").querySelector(".changes");
+  if (!at) return;
+  const before = run.stages[here - 1]?.id;
+  const base = place.diff && place.diff !== stageId() ? place.diff : null;
+  at.classList.toggle("compared", !!base);
+  const bar = at.querySelector(".compare") || at.insertBefore(make("p", { class: "compare" }), at.firstChild);
+  bar.replaceChildren(make("button", { type: "button", "data-do": "d" }, base ? "Compare with another" : "Compare", " ", make("kbd", {}, "d")));
+  if (base) {
+    const turn = make("button", { type: "button" }, "The other way round");
+    turn.onclick = () => visit({ ...place, stage: base, diff: stageId() });
+    const end = make("button", { type: "button" }, before ? `Back to ${before}` : "End");
+    end.onclick = () => visit({ ...place, diff: null });
+    bar.append(" ", turn, " ", end);
+  }
+  const path = base ? `changes/${stageId()}/${base}` : null;
+  if ((at.dataset.path || "") === (path || "")) return;
+  at.dataset.path = path || "";
+  const body = at.querySelector(".told");
+  at.plain ||= [...body.childNodes];
+  if (!base) return body.replaceChildren(...at.plain);
+  const fill = (piece) => {
+    if (at.dataset.path !== path) return;
+    const told = piece.text && markup(piece.text).querySelector(".told");
+    if (told) body.replaceChildren(...told.childNodes);
+    else body.replaceChildren(make("p", {}, `There is nothing to compare: of ${stageId()} and ${base}, at least one has no view.`));
+  };
+  const turned = `changes/${base}/${stageId()}`;
+  const use = (piece) => piece.text === null && archive ? fill(known(turned)) : fill(piece);
+  learn(path, run.version).then(use).catch(() => { at.dataset.path = ""; });
+}
+
+function pickBase() {
+  if (place.diff) return visit({ ...place, diff: null });
+  const list = run.stages.map((stage, number) => {
+    const pick = make("button", { type: "button", disabled: number === here || stage.state !== "done" }, `${number + 1} `, make("b", {}, stage.id), ` ${stage.title}`);
+    pick.onclick = () => { $("dialog").close(); visit({ ...place, diff: stage.id }); };
+    return make("li", {}, pick);
+  });
+  open(`Compare ${stageId()} with`, make("ol", { class: "pick" }, ...list));
+}
+
+function open(title, ...body) {
+  const close = make("button", { type: "button", class: "close" }, "Close ", make("kbd", {}, "Esc"));
+  close.onclick = () => $("dialog").close();
+  $("dialog").replaceChildren(make("h2", { id: "asks" }, title), ...body, close);
+  $("dialog").showModal();
+}
