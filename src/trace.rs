@@ -4,6 +4,7 @@
 //!
 //! Next: `terminal`, which shows events to a person.
 
+use crate::decode::filter::Filter;
 use crate::diff::Diff;
 use crate::engine::scene::Diagnosis;
 use crate::engine::wire::Outcome;
@@ -70,6 +71,9 @@ pub enum Event {
         /// What the kernel says now, and what changed since the stage before.
         view: Option<Box<KernelView>>,
         diff: Option<Diff>,
+        /// What the filter decides that the stage has loaded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filter: Option<Box<Filter>>,
     },
     /// The session waits for the learner.
     Paused { stage: String },

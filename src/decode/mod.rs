@@ -3,6 +3,7 @@
 //!
 //! Next: `flags`, `ns`, `seccomp`; `crate::cli::decode` prints them.
 
+pub mod filter;
 pub mod flags;
 pub mod ns;
 pub mod seccomp;

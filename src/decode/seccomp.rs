@@ -7,7 +7,7 @@ use crate::kernel::bpf::{Action, Insn};
 use crate::kernel::{ptrace, seccomp};
 use oci_spec::runtime::Arch;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Decoded {
@@ -36,7 +36,7 @@ pub struct Decision {
     pub answer: Answer,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Answer {
     Allowed,
@@ -58,11 +58,11 @@ pub enum Answer {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct When {
     pub action: String,
     /// `(arg0 & 0x7e020000) == 0x0`; absent where it is all else, or is not said in a line.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
 }
 
@@ -111,6 +111,12 @@ pub fn ask(pid: i32, filters: &[Vec<Insn>]) -> Decoded {
         filters: filters.iter().map(Vec::len).collect(),
         architectures: asked.iter().map(|abi| architecture(*abi, filters)).collect(),
     }
+}
+
+/// What filters decide for the ABI that programs of this machine have.
+pub fn native(filters: &[Vec<Insn>]) -> Architecture {
+    let [native, ..] = ABIS;
+    architecture(native, filters)
 }
 
 fn architecture((arch, name, audit, base): (Arch, &str, u32, u32), filters: &[Vec<Insn>]) -> Architecture {

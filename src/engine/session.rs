@@ -9,13 +9,14 @@ use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
 use super::wire::{Answer, Answers, Outcome, Sent};
+use crate::decode::filter::{self, Filter};
 use crate::host::Host;
 use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
 use crate::kernel::channel::{Channel, Received};
 use crate::kernel::process::{self, Ended};
 use crate::kernel::spawn::{self, Stdio3};
 use crate::kernel::{Errno, libc_flags as o};
-use crate::plan::{Plan, PrintedMove, PrintedStage};
+use crate::plan::{Plan, Planned, PrintedMove, PrintedStage};
 use crate::stage::{Move, Side, Stage};
 use crate::step::Step;
 use crate::trace::Event;
@@ -202,12 +203,26 @@ impl<'a> Session<'a> {
         let view = if looks { super::look::look(pid).filter(|_| !self.has_ended()) } else { None };
         let diff =
             view.as_ref().and_then(|now| self.view.as_ref().map(|before| crate::diff::diff(before, now)));
+        let filter = self.filter(planned);
         let micros = self.micros;
         heard();
         if view.is_some() {
             self.view.clone_from(&view);
         }
-        self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff });
+        self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff, filter });
+    }
+
+    /// What the filter decides, if the stage has loaded one.
+    fn filter(&self, planned: &Planned) -> Option<Box<Filter>> {
+        let program = planned.moves.iter().find_map(|one| match &one.step {
+            Step::Seccomp { program, .. } => program.instructions(),
+            _ => None,
+        });
+        // A command that runs is left alone: being traced could end a wait of its own with EINTR.
+        let asked = self.pid().filter(|_| !self.running && self.ended.is_none());
+        program
+            .filter(|_| self.recording == Recording::Views)
+            .map(|program| Box::new(filter::of(asked, program)))
     }
 
     /// Say what became of a move; a refusal ends the session.
