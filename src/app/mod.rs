@@ -3,8 +3,9 @@
 //! the workers answer.
 //!
 //! It needs nothing but kernel calls, so that it runs in a container that is only half built: no /proc, no
-//! interface that is up, no user database. Next: [`worker`].
+//! interface that is up, no user database. Next: [`start`], what it does to its files, then [`worker`].
 
+pub mod start;
 mod worker;
 
 use crate::kernel::{Errno, fork};
@@ -49,7 +50,9 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let place = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     let pid = std::process::id();
-    say(&mut std::io::stdout(), &format!("master process {pid} listens on {place}, with {WORKERS} workers"));
+    let line = format!("master process {pid} listens on {place}, with {WORKERS} workers");
+    start::leave_traces(&line);
+    say(&mut std::io::stdout(), &line);
     fork::set_title("web: master", "web: master process");
     serve(&listener)
 }

@@ -4,6 +4,7 @@
 //! Next: `build`, which makes them; `crate::app`, the web server.
 
 use super::libraries::{File, Libraries, place};
+use crate::app::start;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -194,6 +195,9 @@ impl Contents {
             Err(why) => self.refused.push((web.to_owned(), why.to_string())),
         }
         self.put(2, "app/www/index.html", Entry::Text(PAGE.to_owned()));
+        for (path, text) in start::FILES {
+            self.put(2, path, Entry::Text(text.to_owned()));
+        }
     }
 
     fn files(&mut self, layer: usize, files: Vec<File>) {
