@@ -88,8 +88,8 @@ pub fn diff(a: &KernelView, b: &KernelView) -> Diff {
     }
     differing!(found, "outside", Outside, &a.outside, &b.outside,
         name state executable command_line working_directory session pids processes namespaces time_offsets
-        hostname ids uid_map gid_map setgroups root mounts cgroups capabilities no_new_privs seccomp lsm_label
-        limits oom_score_adj umask signals environment open_files);
+        hostname ids uid_map gid_map setgroups root layers mounts cgroups capabilities no_new_privs seccomp lsm_label
+        limits oom_score_adj umask signals environment open_files host_network);
     match (&a.inside, &b.inside) {
         (Some(a), Some(b)) => differing!(found, "inside", Inside, a, b,
             hostname ids cgroups processes root devices interfaces routes files),
@@ -226,12 +226,18 @@ impl Change {
                 names.remove(place);
             }
         };
-        let each_is_read = matches!(self.probe.as_str(), "namespaces" | "files");
+        let each_is_read = matches!(self.probe.as_str(), "namespaces" | "files" | "host_network");
         drop(usize::from(each_is_read), &["value", "refused", "source"]);
         match self.probe.as_str() {
             "root" | "devices" => drop(0, &["entries"]),
             "processes" => drop(0, &["named", "children"]),
             "open_files" => drop(0, &["files"]),
+            // A layer, its contents, the reading of them, its table, the name.
+            "layers" => {
+                drop(1, &["contents"]);
+                drop(1, &["value", "refused", "source"]);
+                drop(1, &["entries"]);
+            }
             _ => {}
         }
         names

@@ -6,8 +6,11 @@
 //! Next: `crate::diff`, what changed between two of these.
 
 use crate::kernel::{Errno, dir, dir::Dir, join, parts::Part};
+use crate::probes::host_network::{self, HostNetwork};
 use crate::probes::namespaces::{self, Namespace};
-use crate::probes::{Reading, capabilities, cgroups, entries, ids, limits, mounts, network, processes, root};
+use crate::probes::{
+    Reading, capabilities, cgroups, entries, ids, layers, limits, mounts, network, processes, root,
+};
 use crate::probes::{signals, small, status, text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,6 +52,8 @@ pub struct Outside {
     /// `allow` or `deny`.
     pub setgroups: Reading<String>,
     pub root: Reading<root::Root>,
+    /// Of the overlay that is its root, or is to be: `upper`, `lower 1`, `lower 2` …, and what is in each.
+    pub layers: Reading<Named<layers::Layer>>,
     pub mounts: Reading<Named<mounts::Mount>>,
     pub cgroups: Reading<Named<cgroups::Cgroup>>,
     pub capabilities: Reading<Named<capabilities::Capabilities>>,
@@ -61,6 +66,7 @@ pub struct Outside {
     pub signals: Reading<signals::Signals>,
     pub environment: Reading<Named<String>>,
     pub open_files: Reading<small::OpenFiles>,
+    pub host_network: HostNetwork,
 }
 
 /// Read in the process's own namespaces and root.
@@ -124,7 +130,7 @@ fn look(pid: i32, inside: bool) -> Result<KernelView, Error> {
     let host = Dir::open("/proc/1").map(|first| namespaces::Ids::read(&first));
     let host = host.map_or_else(|_| namespaces::Ids::read(&reader), |host| host.or(&own));
     let helper_pid = helper.as_ref().and_then(|helper| helper.as_ref().ok()?.pid());
-    let outside = read_outside(&process, &reader, helper_pid, theirs.readings(&host));
+    let outside = read_outside(&process, &reader, helper_pid, theirs.readings(&host), same("net"));
     let inside = helper.map(|helper| read_inside(helper.map(join::Helper::collect)));
     Ok(KernelView { pid, outside, inside })
 }
@@ -134,6 +140,7 @@ fn read_outside(
     reader: &Dir,
     helper: Option<i32>,
     namespaces: Named<Reading<Namespace>>,
+    same_network: Result<bool, Errno>,
 ) -> Outside {
     let read = |name| process.read(name);
     let read_text = |name| read(name).map(|bytes| text(&bytes));
@@ -191,6 +198,10 @@ fn read_outside(
         ),
         setgroups: Reading::new("/proc/PID/setgroups", read("setgroups").map(|bytes| small::label(&bytes))),
         root: Reading::new("/proc/PID/root and mountinfo", root),
+        layers: Reading::new(
+            "/proc/PID/mountinfo",
+            their_mounts.as_ref().map(|mounts| layers::read(mounts, &host_mounts)).map_err(|errno| *errno),
+        ),
         mounts: Reading::new("/proc/PID/mountinfo", their_mounts),
         cgroups: Reading::new(
             "/proc/PID/cgroup and the group's files",
@@ -223,6 +234,7 @@ fn read_outside(
             read("environ").map(|bytes| small::environment(&bytes)),
         ),
         open_files: Reading::new("/proc/PID/fd", open_files(process)),
+        host_network: host_network::read(process, same_network),
     }
 }
 

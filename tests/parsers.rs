@@ -4,8 +4,8 @@
 //! Next: `view`, where the bytes are the kernel's.
 
 use learnctr::probes::{
-    Reading, capabilities, cgroups, entries, ids, limits, mounts, namespaces, network, processes, root,
-    signals, small, status,
+    Reading, capabilities, cgroups, entries, host_network, ids, limits, mounts, namespaces, network,
+    processes, root, signals, small, status,
 };
 use learnctr::{diff, terminal, view};
 use proptest::prelude::*;
@@ -79,6 +79,7 @@ proptest! {
         let _ = root::find("/".into(), &mine, &mounts::parse(&String::from_utf8_lossy(&more)));
         let interfaces = network::interfaces(&bytes, &more);
         let _ = network::routes(&more, &interfaces);
+        let _ = (host_network::parse(&bytes), host_network::select(interfaces, 0));
     }
 
     #[test]

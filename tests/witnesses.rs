@@ -1,7 +1,7 @@
 //! Do others see the same? Independent witnesses look at the processes that a view is taken of: capsh(1), lsns(8),
 //! findmnt(8) and ip(8).
 //!
-//! Next: `view`, what no witness can say.
+//! Next: `witnesses_host`, what the host has of a container, and `view`, what no witness can say.
 
 mod subject;
 

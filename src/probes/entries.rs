@@ -60,7 +60,7 @@ pub fn parse(mut bytes: &[u8]) -> Entries {
     list
 }
 
-fn kind(mode: u32) -> &'static str {
+pub(super) fn kind(mode: u32) -> &'static str {
     match mode & 0o170_000 {
         0o040_000 => "directory",
         0o100_000 => "file",

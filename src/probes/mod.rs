@@ -6,7 +6,9 @@
 pub mod capabilities;
 pub mod cgroups;
 pub mod entries;
+pub mod host_network;
 pub mod ids;
+pub mod layers;
 pub mod limits;
 pub mod mounts;
 pub mod namespaces;

@@ -185,12 +185,12 @@ fn route(message: &[u8], interfaces: &BTreeMap<String, Interface>) -> Option<(St
 }
 
 /// The bodies of the messages, without their `struct nlmsghdr`.
-fn messages(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     pieces(bytes, 16, |head| number(head.get(..4)?).map(|length| length as usize)).map(|(_, body)| body)
 }
 
 /// Kind and value of each attribute (`struct nlattr`); the two highest bits of the kind are flags.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let short = |bytes: &[u8]| Some(u16::from_ne_bytes(*bytes.first_chunk::<2>()?));
     pieces(bytes, 4, move |head| short(head).map(usize::from))
         .filter_map(move |(head, value)| Some((short(head.get(2..)?)? & 0x3fff, value)))
@@ -220,7 +220,7 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|| <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from))
 }
 
-fn c_text(bytes: &[u8]) -> String {
+pub(super) fn c_text(bytes: &[u8]) -> String {
     text(bytes.split(|byte| *byte == 0).next().unwrap_or(&[]))
 }
 

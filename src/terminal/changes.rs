@@ -10,7 +10,7 @@ use crate::diff::{Change, Diff, Sign};
 use anstyle::Style;
 
 /// What says most comes first; what is not named here says little.
-const TELLING: [&str; 21] = [
+const TELLING: [&str; 23] = [
     "namespaces",
     "uid_map",
     "gid_map",
@@ -18,9 +18,11 @@ const TELLING: [&str; 21] = [
     "no_new_privs",
     "seccomp",
     "root",
+    "layers",
     "hostname",
     "interfaces",
     "routes",
+    "host_network",
     "cgroups",
     "pids",
     "ids",

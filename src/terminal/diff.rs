@@ -2,7 +2,7 @@
 //! all of it in one line.
 
 use super::text::{Row, Tone, block, clean, join_lines, list};
-use super::view::{inside, outside};
+use super::view::{inside, layers, outside};
 use crate::diff::{Change, Diff, Sign, Vantage};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -177,6 +177,8 @@ fn short(change: &Change, value: &Value) -> String {
         "limits" => words(value, outside::limit),
         "uid_map" | "gid_map" => words(value, outside::range),
         "interfaces" => words(value, inside::interface),
+        "layers" => words(value, layers::layer),
+        "host_network" => words(value, inside::interface).or_else(|| words(value, layers::chain)),
         "routes" => words(value, inside::route),
         "namespaces" => value.as_bool().map(|host| (if host { "the host's" } else { "its own" }).to_owned()),
         _ => None,

@@ -1,8 +1,9 @@
 //! How does a view look? Two vantages: side by side where the terminal is wide enough, else one below the other.
 //!
-//! Next: `outside` and `inside`, the rows of each.
+//! Next: `outside` and `inside`, the rows of each; `layers`, what the host has of them.
 
 pub mod inside;
+pub mod layers;
 pub mod outside;
 
 use super::text::{Line, Row, Tone, block, clean, join_lines};

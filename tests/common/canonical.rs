@@ -131,6 +131,7 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
             "uid_map": reading(outside, "uid_map"),
             "gid_map": reading(outside, "gid_map"),
             "root": or_hosts(own_root, root),
+            "layers": layers(&reading(outside, "layers"), id),
             "mounts": mounts(&reading(outside, "mounts"), id, own_root),
             "cgroups": groups(&reading(outside, "cgroups"), id),
             "capabilities": capabilities(&reading(outside, "capabilities")),
@@ -139,6 +140,7 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
             "umask": if own_root { reading(outside, "umask") } else { json!("its maker's") },
             "blocked_signals": blocked(&reading(outside, "signals")),
             "environment": if executed { reading(outside, "environment") } else { json!("learnctr's") },
+            "host_network": ends(&reading(outside, "host_network/ends"), &reading(inside, "interfaces")),
         },
         "inside": {
             "hostname": if at(inside, "/hostname/value") == at(outside, "/hostname/value") {
@@ -160,6 +162,37 @@ pub fn view(view: &Value, names: &Names, id: &str) -> Value {
         },
     });
     names.value(&view)
+}
+
+/// Where each layer is, and what is in it; but for /usr, which has this machine's tools.
+fn layers(layers: &Value, id: &str) -> Value {
+    if !at(layers, "/upper/path").as_str().is_some_and(|path| path.contains(id)) {
+        return json!({});
+    }
+    let mut kept = Map::new();
+    for (name, one) in layers.as_object().into_iter().flatten() {
+        let entries = keep(at(one, "/contents/value/entries"), |path, _| {
+            path != "lib64"
+                && !path.starts_with("usr")
+                && !path.starts_with("etc/ld-musl-")
+                && path != "etc/terminfo"
+        });
+        kept.insert(name.clone(), json!({ "path": at(one, "/path"), "entries": entries, "below": at(one, "/contents/value/below") }));
+    }
+    kept.into()
+}
+
+/// The host's ends, and which interface inside is the other end of each.
+fn ends(ends: &Value, inside: &Value) -> Value {
+    let mut kept = interfaces(ends);
+    for (name, one) in ends.as_object().into_iter().flatten() {
+        let meets = |other: &Value| {
+            at(other, "/index") == at(one, "/peer") && at(other, "/peer") == at(one, "/index")
+        };
+        let other = inside.as_object().into_iter().flatten().find(|(_, other)| meets(other));
+        kept[name.as_str()]["other_end"] = json!(other.map(|(name, _)| name));
+    }
+    kept
 }
 
 /// Without those that the server waits for with sigwait(3): it blocks them a moment after it was started.

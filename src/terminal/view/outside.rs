@@ -1,6 +1,6 @@
 //! What are the rows of what the host reads about a process?
 
-use super::{Row, Section, Tone, own, plain, row, rows};
+use super::{Row, Section, Tone, layers, own, plain, row, rows};
 use crate::probes::{capabilities, cgroups, ids, limits, mounts, processes};
 use crate::terminal::text::list;
 use crate::view::{KernelView, Outside};
@@ -24,7 +24,9 @@ pub fn sections(view: &KernelView) -> Vec<Section> {
                 mounts.iter().map(|(place, one)| Row::new(Tone::Plain, place, mount(one))).collect()
             }),
         ),
+        ("Layers", rows("layers", &outside.layers, layers::rows)),
         ("Cgroups", rows("cgroups", &outside.cgroups, cgroups)),
+        ("The host's network", layers::network(&outside.host_network)),
         ("Limits", limits(outside)),
         ("Signals", signals(outside)),
         (
@@ -202,14 +204,6 @@ fn root(outside: &Outside) -> Vec<Row> {
         }
         let place = root.on_host.as_deref().unwrap_or("nowhere: that file system is not mounted on the host");
         found.push(Row::new(Tone::Plain, "on the host", place));
-    }
-    let overlay =
-        outside.mounts.value().and_then(|mounts| crate::probes::root::topmost(mounts, "/")?.overlay.as_ref());
-    if let Some(overlay) = overlay {
-        let layers = overlay.lower.iter().map(|layer| ("lower layer", Some(layer)));
-        let own = [("upper layer", overlay.upper.as_ref()), ("work", overlay.work.as_ref())];
-        let all = own.into_iter().chain(layers);
-        found.extend(all.filter_map(|(label, path)| path.map(|path| Row::new(Tone::Own, label, path))));
     }
     found
 }
