@@ -1,5 +1,5 @@
 //! The program: everything is in the library. By another name it is another part of it: `web` is what runs in
-//! the default container (`app`), and the child side of a session has a name of its own.
+//! the default container (`app`), and the child side of a session and the page's process have names of their own.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ fn main() -> std::process::ExitCode {
     match args.first().and_then(|name| Path::new(name).file_name()) {
         Some(name) if name == "web" => learnctr::app::main(std::env::args_os().skip(1)),
         Some(name) if name == learnctr::kernel::spawn::CHILD => learnctr::engine::child::main(&args),
+        Some(name) if name == learnctr::kernel::web::WEB => learnctr::web::process::main(&args),
         _ => learnctr::cli::main(),
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// What the child holds between steps.
-struct Child {
+pub(crate) struct Child {
     channel: Channel,
     root: Option<Opened>,
     proc: Option<Opened>,
@@ -48,8 +48,7 @@ pub fn main(args: &[String]) -> ! {
     };
     // If the host's process dies, whatever the reason, nothing half-built may go on.
     let _ = process::parent_death_signal(o::SIGKILL);
-    let mut child =
-        Child { channel, root: None, proc: None, namespaces: Vec::new(), terminal: None, master: None };
+    let mut child = Child::of(channel);
     loop {
         match child.channel.receive::<Batch>() {
             Ok(Received::Message(batch, _)) => child.play(batch),
@@ -59,6 +58,19 @@ pub fn main(args: &[String]) -> ! {
 }
 
 impl Child {
+    pub(crate) fn of(channel: Channel) -> Child {
+        Child { channel, root: None, proc: None, namespaces: Vec::new(), terminal: None, master: None }
+    }
+
+    /// One step for a process that confines itself and becomes no container: the page's.
+    pub(crate) fn make_alone(&mut self, step: &Step) -> Result<(), Errno> {
+        self.make(step).map(|_| ())
+    }
+
+    pub(crate) fn into_channel(self) -> Channel {
+        self.channel
+    }
+
     fn play(&mut self, batch: Batch) {
         if batch.listen {
             listen();

@@ -7,7 +7,7 @@ use super::{Errno, check};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A longer message than this goes through a file that is nowhere (memfd_create(2)), whose descriptor is sent in its
 /// place: what fits into one sendmsg(2) is a matter of net.core.wmem_max, and parts of one message could not be told
@@ -82,6 +82,10 @@ impl Channel {
         Ok(unsafe { Channel::from_raw(fd) })
     }
 
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     pub fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -103,13 +107,19 @@ impl Channel {
     pub fn send(&self, message: &impl Serialize, fds: &[RawFd]) -> Result<(), Errno> {
         let bytes = serde_json::to_vec(message).map_err(|_| Errno::EINVAL)?;
         if bytes.len() <= LONGEST {
-            return self.send_bytes(&bytes, fds);
+            return self.send_bytes(&bytes, fds, 0);
         }
         let file = super::tty::memory_file(&bytes)?;
-        self.send_bytes(IN_FILE, &[&[file.as_raw_fd()], fds].concat())
+        self.send_bytes(IN_FILE, &[&[file.as_raw_fd()], fds].concat(), 0)
     }
 
-    fn send_bytes(&self, bytes: &[u8], fds: &[RawFd]) -> Result<(), Errno> {
+    /// A short message, without waiting: EAGAIN when the other side has not taken what was sent before.
+    pub fn try_send(&self, message: &impl Serialize) -> Result<(), Errno> {
+        let bytes = serde_json::to_vec(message).map_err(|_| Errno::EINVAL)?;
+        self.send_bytes(&bytes, &[], libc::MSG_DONTWAIT)
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[RawFd], how: i32) -> Result<(), Errno> {
         let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         // Room for a few descriptors, aligned as a cmsghdr has to be.
         let mut control = [0u64; 8];
@@ -135,7 +145,7 @@ impl Channel {
         }
         loop {
             // SAFETY: header points to part and control, which outlive the call.
-            match check(unsafe { libc::sendmsg(self.raw(), &header, libc::MSG_NOSIGNAL) } as i64) {
+            match check(unsafe { libc::sendmsg(self.raw(), &header, libc::MSG_NOSIGNAL | how) } as i64) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno),
@@ -145,20 +155,30 @@ impl Channel {
 
     /// The next message; waits for it.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Received<T>, Errno> {
-        // Ask for the length first, so that a long message costs what it is and a short one no more.
-        let length = self.read_message(&mut [], libc::MSG_PEEK | libc::MSG_TRUNC)?.0;
-        let mut bytes = vec![0u8; length.min(LONGEST)];
-        let (length, mut fds) = self.read_message(&mut bytes, libc::MSG_CMSG_CLOEXEC)?;
-        if length == 0 {
-            return Ok(Received::End);
-        }
-        bytes.truncate(length);
+        let Some((mut bytes, mut fds)) = self.receive_bytes(0)? else { return Ok(Received::End) };
         if bytes == IN_FILE && !fds.is_empty() {
             bytes.clear();
             File::from(fds.remove(0)).take(MOST).read_to_end(&mut bytes)?;
         }
         let message = serde_json::from_slice(&bytes).map_err(|_| Errno::EIO)?;
         Ok(Received::Message(message, fds))
+    }
+
+    /// A short message, without waiting: EAGAIN when there is none, EIO when it is another one. For a side that is not
+    /// trusted: a descriptor that it sends is closed, and nothing is read from it.
+    pub fn try_receive<T: DeserializeOwned>(&self) -> Result<Received<T>, Errno> {
+        let Some((bytes, _)) = self.receive_bytes(libc::MSG_DONTWAIT)? else { return Ok(Received::End) };
+        let message = serde_json::from_slice(&bytes).map_err(|_| Errno::EIO)?;
+        Ok(Received::Message(message, Vec::new()))
+    }
+
+    fn receive_bytes(&self, how: i32) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>, Errno> {
+        // Ask for the length first, so that a long message costs what it is and a short one no more.
+        let length = self.read_message(&mut [], libc::MSG_PEEK | libc::MSG_TRUNC | how)?.0;
+        let mut bytes = vec![0u8; length.min(LONGEST)];
+        let (length, fds) = self.read_message(&mut bytes, libc::MSG_CMSG_CLOEXEC | how)?;
+        bytes.truncate(length);
+        Ok((length > 0).then_some((bytes, fds)))
     }
 
     fn read_message(&self, bytes: &mut [u8], how: i32) -> Result<(usize, Vec<OwnedFd>), Errno> {

@@ -32,6 +32,7 @@ pub mod seccomp;
 pub mod spawn;
 pub mod trial;
 pub mod tty;
+pub mod web;
 
 pub use errno::Errno;
 
