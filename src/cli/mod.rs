@@ -10,6 +10,7 @@ pub mod out;
 mod plan;
 mod run;
 mod schema;
+mod serve;
 mod spec;
 mod step;
 mod view;
@@ -39,6 +40,7 @@ enum Command {
     Decode(decode::Args),
     Spec(spec::Args),
     Doctor(doctor::Args),
+    Serve(serve::Args),
     Export(export::Args),
     Schema(schema::Args),
     #[command(hide = true)]
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Decode(args) => decode::main(args),
         Command::Spec(args) => spec::main(args),
         Command::Doctor(args) => doctor::main(args),
+        Command::Serve(args) => serve::main(args),
         Command::Export(args) => export::main(args),
         Command::Schema(args) => schema::main(args),
         Command::Generate(args) => generate::main(args),

@@ -10,10 +10,12 @@ use crate::kernel::spawn::Stdio3;
 use crate::kernel::tty::{self, Heard, Signals};
 use crate::plan::Plan;
 use crate::prepare::{Prepared, Purpose};
-use crate::terminal::prompt::{Asked, Person};
+use crate::terminal::prompt::{self, Asked, Person};
 use crate::terminal::show::{Form, Show};
 use crate::terminal::{self, inside, report, stage, width};
 use crate::trace::{Event, SCHEMA};
+use crate::web::feed::Feed;
+use crate::web::wire::{Command, State};
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -37,7 +39,8 @@ Examples:
   learnctr step --skip seccomp               what breaks without it?
   learnctr step --auto --time                where does the time go?
   learnctr step --json | jq -c .event        for programs
-  learnctr step --auto --trace web.jsonl     recorded, to be looked at later")]
+  learnctr step --auto --trace web.jsonl     recorded, to be looked at later
+  learnctr step --web                        in a browser too; its address is printed")]
 pub struct Args {
     #[command(flatten)]
     build: Build,
@@ -66,11 +69,21 @@ pub struct Args {
     /// Write the same lines into a file
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+
+    /// Show it as a page in a browser on this machine too, and take commands from there
+    ///
+    /// The page's address is printed and has a token in it; who has it can go on, back and quit, and nothing else. No
+    /// browser is started: its arguments could be read by everybody on this machine, and the token with them. Without
+    /// a terminal only the page goes on. After the end the page stays, until q or Ctrl-C.
+    #[arg(long)]
+    web: bool,
 }
 
 /// How a walk through the stages ended.
 enum End {
     Done,
+    /// A person at the terminal wants no more of it, the page neither.
+    Quit,
     Back {
         to: usize,
     },
@@ -100,13 +113,27 @@ pub fn main(args: Args) -> super::Result {
         };
         super::out::tell!("learnctr: container {} {told}", leftover.id);
     }
+    if args.web {
+        let feed = Feed::start()?;
+        let words = feed.words();
+        // With --json standard output is for the events.
+        match form {
+            Form::Text => show.borrow_mut().say(&words),
+            Form::Json => super::out::tell!("{words}"),
+        }
+        show.borrow_mut().feed = Some(feed);
+    }
+    let pausing = interactive || (args.web && !args.auto);
     let mut walker =
-        Walker { plan: &plan, prepared: &prepared, until, show: &show, signals: &signals, person };
+        Walker { plan: &plan, prepared: &prepared, until, show: &show, signals: &signals, person, pausing };
     let end = walker.walks(from);
-    drop(walker);
     if args.time {
         show.borrow_mut().times();
     }
+    if matches!(end, End::Done | End::Failed(Failure::Refused { .. })) {
+        walker.rest();
+    }
+    drop(walker);
     let broken = show.borrow_mut().broken.take();
     match (end, broken) {
         (End::Signal(signal), _) => Ok(ExitCode::from((128 + signal) as u8)),
@@ -116,8 +143,20 @@ pub fn main(args: Args) -> super::Result {
         // It was shown as the last event, with its causes.
         (End::Failed(Failure::Refused { .. }), _) if form == Form::Text => Ok(ExitCode::FAILURE),
         (End::Failed(failure), _) => Err(failure.into()),
-        (End::Done | End::Broken | End::Back { .. }, _) => Ok(ExitCode::SUCCESS),
+        (End::Done | End::Quit | End::Broken | End::Back { .. }, _) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// How it goes on after a pause.
+enum Go {
+    On,
+    /// Without a pause.
+    Through,
+    /// To this stage, forward or back.
+    To(usize),
+    Done,
+    Quit,
+    Signal(i32),
 }
 
 /// Walks a plan, and again after going back.
@@ -128,6 +167,7 @@ struct Walker<'a> {
     show: &'a RefCell<Show>,
     signals: &'a Signals,
     person: Option<Person<'a>>,
+    pausing: bool,
 }
 
 impl Walker<'_> {
@@ -187,9 +227,21 @@ impl Walker<'_> {
         }
     }
 
-    fn stages(&mut self, session: &mut Session, from: usize) -> End {
+    /// What was recorded stays on the page until somebody says that it is enough.
+    fn rest(&mut self) {
+        if self.show.borrow().feed.is_none() || self.show.borrow().broken.is_some() {
+            return;
+        }
+        self.show.borrow_mut().state(State::Recorded);
+        match &mut self.person {
+            Some(person) => person.rest(" The page shows what was recorded, until q or Ctrl-C.\n", self.show),
+            None => while !matches!(prompt::ask_page(self.signals, self.show), Asked::End(_)) {},
+        }
+    }
+
+    fn stages(&mut self, session: &mut Session, mut from: usize) -> End {
         let plan = self.plan;
-        let mut pausing = self.person.is_some();
+        let mut pausing = self.pausing;
         let mut said = false;
         let mut number = 0;
         while number < plan.stages.len() {
@@ -209,11 +261,13 @@ impl Walker<'_> {
             }
             if pausing && number >= from {
                 match self.pause(session, number) {
-                    Asked::Key('n') => {}
-                    Asked::Key('c') => pausing = false,
-                    Asked::Key('b') => return End::Back { to: number.saturating_sub(1) },
-                    Asked::End(signal) => return End::Signal(signal),
-                    _ => return End::Done,
+                    Go::On => {}
+                    Go::Through => pausing = false,
+                    Go::To(stage) if stage > number => from = stage,
+                    Go::To(to) => return End::Back { to },
+                    Go::Done => return End::Done,
+                    Go::Quit => return End::Quit,
+                    Go::Signal(signal) => return End::Signal(signal),
                 }
                 self.exited(session, &mut said);
             }
@@ -243,17 +297,43 @@ impl Walker<'_> {
         }
     }
 
-    /// Stand still until a key says how it goes on.
-    fn pause(&mut self, session: &mut Session, number: usize) -> Asked {
+    /// Stand still until a key or the page says how it goes on, whichever comes first.
+    fn pause(&mut self, session: &mut Session, number: usize) -> Go {
+        let show = self.show;
+        let Some(planned) = self.plan.stages.get(number) else { return Go::On };
+        show.borrow_mut().take(Event::Paused { stage: planned.stage.id.to_owned() });
+        show.borrow_mut().state(State::Waiting);
+        let go = loop {
+            match self.ask(session, number) {
+                Asked::Key('n') | Asked::Page(Command::Next {}) => break Go::On,
+                Asked::Key('c') | Asked::Page(Command::Continue {}) => break Go::Through,
+                Asked::Key('b') | Asked::Page(Command::Back {}) if number > 0 => break Go::To(number - 1),
+                Asked::Page(Command::Quit {}) => break Go::Done,
+                Asked::End(signal) => break Go::Signal(signal),
+                Asked::Page(Command::RunLessonStep { id }) => match self.plan.position(id.0) {
+                    Some(stage) => break Go::To(stage),
+                    // A stage that this plan leaves out.
+                    None => {}
+                },
+                // Before the first stage there is none.
+                Asked::Page(Command::Back {}) | Asked::Redraw => {}
+                Asked::Key(_) => break Go::Quit,
+            }
+        };
+        show.borrow_mut().state(State::Busy);
+        go
+    }
+
+    /// What is asked for next; what only the terminal shows is shown meanwhile.
+    fn ask(&mut self, session: &mut Session, number: usize) -> Asked {
         let (plan, show) = (self.plan, self.show);
         let Some(planned) = plan.stages.get(number) else { return Asked::Key('n') };
-        show.borrow_mut().take(Event::Paused { stage: planned.stage.id.to_owned() });
         let last = self.until == Some(number);
         let next = match plan.stages.get(number + 1).filter(|_| !last) {
             Some(next) => format!("next: {}, {}", next.stage.id, next.stage.question),
             None => "next: everything is taken down".to_owned(),
         };
-        let Some(person) = &mut self.person else { return Asked::Key('n') };
+        let Some(person) = &mut self.person else { return prompt::ask_page(self.signals, show) };
         loop {
             let asked = person.ask(&next, show);
             if show.borrow().broken.is_some() {

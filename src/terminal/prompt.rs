@@ -10,6 +10,7 @@ use super::text::{Line, clean};
 use crate::kernel::libc_flags::{SIGHUP, SIGINT, SIGTERM};
 use crate::kernel::tty::{self, Heard, Keys, Signals};
 use crate::kernel::{Errno, process};
+use crate::web::wire as web;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
@@ -23,6 +24,8 @@ pub enum Asked {
     /// A signal that ends us, or the terminal has gone: SIGHUP.
     End(i32),
     Redraw,
+    /// The page asked for it.
+    Page(web::Command),
 }
 
 /// The person at the terminal, and the container's output, which must not run into the prompt.
@@ -61,8 +64,11 @@ impl<'a> Person<'a> {
     /// Wait for a key at a prompt.
     pub fn ask(&mut self, next: &str, show: &RefCell<Show>) -> Asked {
         self.drain(&mut show.borrow_mut());
-        let prompt = prompt(next, super::width());
-        show.borrow_mut().say(&prompt);
+        self.ask_for(&prompt(next, super::width()), show)
+    }
+
+    fn ask_for(&mut self, prompt: &str, show: &RefCell<Show>) -> Asked {
+        show.borrow_mut().say(prompt);
         let asked = loop {
             if let Some(asked) = self.take_typed() {
                 break asked;
@@ -75,12 +81,17 @@ impl<'a> Person<'a> {
                 }
                 None => {}
             }
+            if let Some(command) = show.borrow_mut().commanded() {
+                break Asked::Page(command);
+            }
             let output = self.output.as_ref().map_or(-1, |output| output.as_raw_fd());
-            let ready = process::poll(&[0, self.signals.raw(), output], -1).unwrap_or_default();
+            let ([said, ended], patience) = show.borrow().page_fds();
+            let ready =
+                process::poll(&[0, self.signals.raw(), output, said, ended], patience).unwrap_or_default();
             if ready.get(2) == Some(&true) {
                 show.borrow_mut().say("\r\x1b[A\x1b[J");
                 self.drain(&mut show.borrow_mut());
-                show.borrow_mut().say(&prompt);
+                show.borrow_mut().say(prompt);
             }
             if ready.first() == Some(&true) {
                 match tty::read_keys() {
@@ -92,6 +103,11 @@ impl<'a> Person<'a> {
         };
         show.borrow_mut().say("\r\x1b[A\x1b[J");
         asked
+    }
+
+    /// Nothing is built any more, and the page stays: until q, or a signal.
+    pub fn rest(&mut self, text: &str, show: &RefCell<Show>) {
+        while !matches!(self.ask_for(text, show), Asked::Key('q') | Asked::End(_)) {}
     }
 
     fn take_typed(&mut self) -> Option<Asked> {
@@ -182,6 +198,20 @@ impl<'a> Person<'a> {
             }
         }
         end
+    }
+}
+
+/// Without a terminal: the page says how it goes on, or a signal ends it.
+pub fn ask_page(signals: &Signals, show: &RefCell<Show>) -> Asked {
+    loop {
+        if let Some(command) = show.borrow_mut().commanded() {
+            return Asked::Page(command);
+        }
+        if let Some(Heard::End(signal)) = signals.heard() {
+            return Asked::End(signal);
+        }
+        let ([said, ended], patience) = show.borrow().page_fds();
+        let _ = process::poll(&[signals.raw(), said, ended], patience);
     }
 }
 

@@ -11,8 +11,11 @@ use crate::diff::Diff;
 use crate::plan::PrintedStage;
 use crate::trace::{Event, Record};
 use crate::view::KernelView;
+use crate::web::feed::Feed;
+use crate::web::wire::{Command, State};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Seek, Write};
+use std::os::fd::RawFd;
 use std::time::Instant;
 
 /// What goes to standard output.
@@ -44,6 +47,8 @@ pub struct Show {
     pub from: usize,
     pub last: Option<Played>,
     times: Vec<(String, u64, usize)>,
+    /// The page, which is told the same lines.
+    pub feed: Option<Feed>,
     /// Why nothing more can be written: nobody reads any more, or the disk is full.
     pub broken: Option<Error>,
 }
@@ -59,6 +64,7 @@ impl Show {
             from,
             last: None,
             times: Vec::new(),
+            feed: None,
             broken: None,
         }
     }
@@ -89,7 +95,7 @@ impl Show {
             self.restart();
         }
         let record = Record { at: self.began.elapsed().as_micros() as u64, event };
-        if self.trace.is_some() || self.form == Form::Json {
+        if self.trace.is_some() || self.feed.is_some() || self.form == Form::Json {
             self.record(&record);
         }
         if self.form == Form::Text {
@@ -104,6 +110,28 @@ impl Show {
         self.last = None;
         let emptied = self.trace.as_mut().map_or(Ok(()), |file| file.set_len(0).and_then(|()| file.rewind()));
         self.note(emptied);
+        if let Some(feed) = &mut self.feed {
+            feed.restart();
+        }
+    }
+
+    /// What the page asks for, if it does; its process is looked after.
+    pub fn commanded(&mut self) -> Option<Command> {
+        let feed = self.feed.as_mut()?;
+        feed.tend();
+        feed.command()
+    }
+
+    /// What to poll(2) for it, and how long at most.
+    pub fn page_fds(&self) -> ([RawFd; 2], i32) {
+        self.feed.as_ref().map_or(([-1, -1], -1), |feed| (feed.fds(), feed.patience()))
+    }
+
+    /// What the page may ask for from now on.
+    pub fn state(&mut self, state: State) {
+        if let Some(feed) = &mut self.feed {
+            feed.state(state);
+        }
     }
 
     fn record(&mut self, record: &Record) {
@@ -112,6 +140,9 @@ impl Show {
             Err(error) => return self.note(Err(error.into())),
         };
         line.push(b'\n');
+        if let Some(feed) = &mut self.feed {
+            feed.line(&line);
+        }
         let written = self.trace.as_mut().map_or(Ok(()), |file| file.write_all(&line));
         self.note(written);
         if self.form == Form::Json && self.broken.is_none() {
