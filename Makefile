@@ -20,7 +20,7 @@ step: build ## get what is missing, build, and build a container stage by stage 
 build: ## the program: one static file where the libraries for it are there
 	@build/release.sh $(MACHINE)
 
-test: ## every test: plans and parsers, real kernel, ordinary user, cgroup v2 machine, lessons, house
+test: ## every test: plans and parsers, real kernel, ordinary user, the page in a browser, cgroup v2 machine, lessons, house
 	@build/test.sh
 
 lint: ## formatting, clippy, licences and advisories, the house rules

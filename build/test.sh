@@ -9,7 +9,7 @@ export PATH=$PATH:/usr/sbin:/sbin CARGO_TARGET_DIR=$PWD/target CARGO_TERM_COLOR=
 unset RUSTFLAGS LIBSECCOMP_LINK_TYPE
 logs=$PWD/target/test
 mkdir -p "$logs"
-groups=${*:-plain root user vm lessons house}
+groups=${*:-plain root user page vm lessons house}
 passed=0 failed=0 skipped=0 last=$SECONDS built=
 
 # add GROUP NAME PASSED FAILED SKIPPED: one line with the seconds since the last, and into the sums.
@@ -130,6 +130,25 @@ vm() {
     add vm together "${sum[@]}"
 }
 
+# The page in a real browser: node's test runner says what came of it.
+page() {
+    local file name log status
+    if ! build/need.sh node npm chromium; then
+        skip page browser "node, npm and chromium are not to be had here"
+        return
+    fi
+    for file in tests/page/*.test.mjs; do
+        name=$(basename "$file" .test.mjs) log=$logs/page-$(basename "$file").log status=0
+        timeout --kill-after=10 900 build/page.sh target/debug/learnctr "$file" </dev/null >"$log" 2>&1 || status=$?
+        # shellcheck disable=SC2046
+        set -- $(awk '/^# pass / { p = $3 } /^# fail / { f = $3 } /^# skipped / { s = $3 } END { print p + 0, f + 0, s + 0 }' "$log")
+        if [ $status != 0 ] && [ "$2" = 0 ]; then set -- "$1" 1 "$3"; fi
+        [ $status = 0 ] || { echo "-- page $name ended with $status:"; cat "$log"; }
+        add page "$name" "$@"
+        sed -n 's/^ok [0-9]* - \(.*\) # SKIP \(.*\)/         skipped: \1: \2/p' "$log"
+    done
+}
+
 if [ "${1:-}" = --built ]; then
     shift
     groups=$* built=yes
@@ -145,6 +164,7 @@ for group in $groups; do
             if [ "$(id -u)" = 0 ]; then each $group; else for name in $(suites $group); do skip $group "$name" "needs root"; done; fi
             ;;
         user) each user build/as-user.sh ;;
+        page) page ;;
         vm) vm ;;
         house) house ;;
         *) echo "no such group: $group" >&2; exit 2 ;;
