@@ -56,7 +56,7 @@ fn tells(text: &str, fact: &Value) -> bool {
 }
 
 fn rows(scene: &Scene) -> impl Iterator<Item = &Row> {
-    scene.columns.iter().flatten().flat_map(|panel| &panel.rows)
+    scene.panels().flat_map(|panel| &panel.rows)
 }
 
 fn wrong(site: &Site, options: &[&str]) -> Vec<String> {

@@ -11,7 +11,9 @@ const EDGE: i32 = 4;
 const GAP: i32 = 28;
 const WIDE_GAP: i32 = 96;
 /// Between boxes of one column.
-const BELOW: i32 = 26;
+const BELOW: i32 = 34;
+/// How far an arrow back is from the arrow there.
+const ASIDE: i32 = 22;
 const PAD: i32 = 18;
 const TITLE: i32 = 40;
 const LINE: i32 = 21;
@@ -48,6 +50,7 @@ pub struct RowAt {
     pub fact: String,
     pub label: String,
     pub label_x: i32,
+    pub label_y: i32,
     pub x: i32,
     pub y: i32,
     /// The band behind it.
@@ -77,45 +80,64 @@ struct Measured<'a> {
     label_width: i32,
     rows: Vec<Vec<String>>,
     heights: Vec<i32>,
+    /// What is left free, so that the next box begins where its neighbour's does.
+    spare: i32,
 }
 
 pub fn place(scene: &Scene) -> Picture {
-    let places = columns(scene);
+    let longest = scene.links.iter().map(|link| link.label.chars().count() as i32).max();
+    let gap = match longest {
+        None => GAP,
+        Some(0) => 2 * GAP,
+        Some(longest) => (longest * CHAR + GAP).min(WIDE_GAP),
+    };
+    let mut boxes = Vec::new();
+    let bottom = tier(&scene.columns, &scene.widths, gap, scene.aligned, EDGE, &mut boxes);
+    let bottom = match scene.below.is_empty() {
+        true => bottom,
+        false => tier(&scene.below, &[], GAP, false, bottom + BELOW, &mut boxes),
+    };
+    let links = scene.links.iter().filter_map(|link| connect(link, &boxes)).collect();
+    Picture { height: bottom + EDGE, boxes, links }
+}
+
+/// Columns beside each other from `top` on; says where the longest of them ends.
+fn tier(
+    columns: &[Vec<Panel>],
+    widths: &[u8],
+    gap: i32,
+    aligned: bool,
+    top: i32,
+    boxes: &mut Vec<Box>,
+) -> i32 {
+    let places = across(columns.len(), widths, gap);
     let mut measured: Vec<Vec<Measured>> = Vec::new();
-    for (column, (_, width)) in scene.columns.iter().zip(&places) {
+    for (column, (_, width)) in columns.iter().zip(&places) {
         measured.push(column.iter().map(|panel| measure(panel, *width)).collect());
     }
-    if scene.aligned {
+    if aligned {
         align(&mut measured);
     }
-    let mut boxes = Vec::new();
-    let mut bottom = EDGE;
+    let mut bottom = top;
     for (column, (x, width)) in measured.iter().zip(&places) {
-        let mut y = EDGE;
+        let mut y = top;
         for measured in column {
             boxes.push(put(measured, *x, y, *width));
             y += measured.height() + BELOW;
         }
         bottom = bottom.max(y - BELOW);
     }
-    let links = scene.links.iter().filter_map(|link| connect(link, &boxes)).collect();
-    Picture { height: bottom + EDGE, boxes, links }
+    bottom
 }
 
 /// Where each column begins, and how wide it is.
-fn columns(scene: &Scene) -> Vec<(i32, i32)> {
-    let count = scene.columns.len() as i32;
-    let gap = match scene.links.iter().map(|link| link.label.is_empty()).min() {
-        None => GAP,
-        Some(true) => 2 * GAP,
-        Some(false) => WIDE_GAP,
-    };
-    let weight = |number: usize| i32::from(scene.widths.get(number).copied().unwrap_or(1).max(1));
-    let all: i32 = (0..scene.columns.len()).map(weight).sum();
-    let room = WIDTH - 2 * EDGE - gap * (count - 1);
+fn across(count: usize, widths: &[u8], gap: i32) -> Vec<(i32, i32)> {
+    let weight = |number: usize| i32::from(widths.get(number).copied().unwrap_or(1).max(1));
+    let all: i32 = (0..count).map(weight).sum();
+    let room = WIDTH - 2 * EDGE - gap * (count as i32 - 1);
     let mut x = EDGE;
     let mut places = Vec::new();
-    for number in 0..scene.columns.len() {
+    for number in 0..count {
         let width = room * weight(number) / all.max(1);
         places.push((x, width));
         x += width + gap;
@@ -125,7 +147,8 @@ fn columns(scene: &Scene) -> Vec<(i32, i32)> {
 
 impl Measured<'_> {
     fn height(&self) -> i32 {
-        TITLE + self.heights.iter().sum::<i32>() + if self.heights.is_empty() { 0 } else { PAD - ROW_GAP }
+        let end = if self.heights.is_empty() { 0 } else { PAD - ROW_GAP };
+        TITLE + self.heights.iter().sum::<i32>() + end + self.spare
     }
 }
 
@@ -135,18 +158,31 @@ fn measure(panel: &Panel, width: i32) -> Measured<'_> {
     let values = panel.rows.iter().map(|row| row.value.chars().count() as i32 * CHAR).max().unwrap_or(0);
     let marks = if panel.rows.iter().any(|row| !row.tone.mark().is_empty()) { MARK } else { 0 };
     let room = width - 2 * PAD;
-    let label_width = longest.min((room - marks - values).max(room * 2 / 5));
+    let label_width = match panel.stacked {
+        true => 0,
+        false => longest.min((room - marks - values).max(room * 2 / 5)),
+    };
     let rows: Vec<Vec<String>> = panel
         .rows
         .iter()
         .map(|row| {
-            let mark = if row.tone.mark().is_empty() { 0 } else { MARK };
-            let room = (width - 2 * PAD - label_width - mark) / CHAR;
+            let mark = if row.tone.mark().is_empty() || above(panel, row) > 0 { 0 } else { MARK };
+            let indent = if panel.stacked { i32::from(row.indent) * STEP } else { 0 };
+            let room = (width - 2 * PAD - label_width - mark - indent) / CHAR;
             wrap(&row.value, room.max(8) as usize)
         })
         .collect();
-    let heights = rows.iter().map(|lines| lines.len().max(1) as i32 * LINE + ROW_GAP).collect();
-    Measured { panel, label_width, rows, heights }
+    let height = |(row, lines): (&Row, &Vec<String>)| {
+        let lines = if row.value.is_empty() && above(panel, row) > 0 { 0 } else { lines.len().max(1) as i32 };
+        above(panel, row) + lines * LINE + ROW_GAP
+    };
+    let heights = panel.rows.iter().zip(&rows).map(height).collect();
+    Measured { panel, label_width, rows, heights, spare: 0 }
+}
+
+/// What a label takes that stands above its value.
+fn above(panel: &Panel, row: &Row) -> i32 {
+    if panel.stacked && !row.label.is_empty() { LINE } else { 0 }
 }
 
 fn label_width(row: &Row) -> i32 {
@@ -157,18 +193,22 @@ fn label_width(row: &Row) -> i32 {
     }
 }
 
-/// The first box of each column: rows of the same number get the same height.
+/// Boxes of the same number begin at the same height; rows of the same number in them are as high as the highest.
 fn align(columns: &mut [Vec<Measured>]) {
-    let most =
-        columns.iter().filter_map(|column| column.first()).map(|one| one.heights.len()).max().unwrap_or(0);
-    for number in 0..most {
-        let highest = columns.iter().filter_map(|column| column.first()?.heights.get(number)).max().copied();
-        for column in columns.iter_mut() {
-            if let (Some(height), Some(highest)) =
-                (column.first_mut().and_then(|one| one.heights.get_mut(number)), highest)
-            {
-                *height = highest;
+    for at in 0..columns.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut beside: Vec<&mut Measured> =
+            columns.iter_mut().filter_map(|column| column.get_mut(at)).collect();
+        for number in 0..beside.iter().map(|one| one.heights.len()).max().unwrap_or(0) {
+            let highest = beside.iter().filter_map(|one| one.heights.get(number)).max().copied();
+            for one in &mut beside {
+                if let (Some(height), Some(highest)) = (one.heights.get_mut(number), highest) {
+                    *height = highest;
+                }
             }
+        }
+        let highest = beside.iter().map(|one| one.height()).max().unwrap_or(0);
+        for one in beside {
+            one.spare = highest - one.height();
         }
     }
 }
@@ -179,14 +219,20 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
     let mut top = y + TITLE;
     for ((row, lines), height) in panel.rows.iter().zip(&measured.rows).zip(&measured.heights) {
         let indent = i32::from(row.indent) * STEP;
+        let above = above(panel, row);
+        let room = match panel.stacked {
+            true => width - 2 * PAD - indent,
+            false => measured.label_width - indent - 8,
+        };
         rows.push(RowAt {
             class: row.tone.word(),
             same: row.same.clone().unwrap_or_default(),
             fact: row.fact.clone().unwrap_or_default(),
-            label: clip(&row.label, ((measured.label_width - indent - 8) / CHAR).max(1) as usize),
+            label: clip(&row.label, (room / CHAR).max(1) as usize),
             label_x: x + PAD + indent,
-            x: x + PAD + measured.label_width,
-            y: top + 15,
+            label_y: top + 15,
+            x: x + PAD + if panel.stacked { indent } else { measured.label_width },
+            y: top + above + 15,
             left: x + PAD - 8,
             top: top - 2,
             width: width - 2 * PAD + 16,
@@ -262,19 +308,40 @@ fn anchor(name: &str, boxes: &[Box]) -> Option<Anchor> {
 
 fn connect(link: &Link, boxes: &[Box]) -> Option<Line> {
     let (from, to) = (anchor(&link.from, boxes)?, anchor(&link.to, boxes)?);
-    let (path, x, y) = if from.left == to.left {
-        let x = (from.left + from.right) / 2;
-        let (a, b) = if from.top < to.top { (from.bottom, to.top) } else { (from.top, to.bottom) };
-        (format!("M{x} {a}V{b}"), x + 8, (a + b) / 2 + 5)
+    // There and back are two lines, not one.
+    let aside = if link.arrow { ASIDE } else { 0 };
+    let (mut path, x, y) = if from.left == to.left {
+        let down = from.top < to.top;
+        let (a, b) = if down { (from.bottom, to.top) } else { (from.top, to.bottom) };
+        let side = if down { -aside } else { aside };
+        let x = (from.left + from.right) / 2 + side;
+        let beside = (link.label.chars().count() as i32 * CHAR / 2 + 8) * if side < 0 { -1 } else { 1 };
+        (format!("M{x} {a}V{b}"), x + beside, (a + b) / 2 + 5)
     } else {
-        let (a, b) = if from.left < to.left { (from.right, to.left) } else { (from.left, to.right) };
+        let ahead = from.left < to.left;
+        let (a, b) = if ahead { (from.right, to.left) } else { (from.left, to.right) };
+        let side = if ahead { 0 } else { aside };
         let bend = (b - a) / 2;
-        let path = format!("M{a} {}C{} {} {} {} {b} {}", from.y, a + bend, from.y, b - bend, to.y, to.y);
+        // A flow is drawn at the height of the titles: boxes of one row differ in height.
+        let height = |end: &str, at: &Anchor| match link.arrow && !end.contains('/') {
+            true => at.top + TITLE / 2 + side,
+            false => at.y + side,
+        };
+        let (from_y, to_y) = (height(&link.from, &from), height(&link.to, &to));
+        let path = format!("M{a} {from_y}C{} {from_y} {} {to_y} {b} {to_y}", a + bend, b - bend);
         // In the gap: a link that crosses a column passes behind its boxes, and is named where it begins.
         let near = (b - a).abs() <= WIDE_GAP;
         let x = if near { (a + b) / 2 } else { a + (b - a).signum() * WIDE_GAP / 2 };
-        (path, x, if near { (from.y + to.y) / 2 } else { from.y } - 8)
+        (path, x, if near { (from_y + to_y) / 2 } else { from_y } - 8)
     };
+    if link.arrow {
+        path.push_str(match (from.left == to.left, from.left < to.left, from.top < to.top) {
+            (true, _, true) => "m-6 -9l6 9l6 -9",
+            (true, _, false) => "m-6 9l6 -9l6 9",
+            (_, true, _) => "m-9 -6l9 6l-9 6",
+            _ => "m9 -6l-9 6l9 6",
+        });
+    }
     Some(Line {
         path,
         label: link.label.clone(),
@@ -299,7 +366,7 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while rest.len() > room {
-        let good = |c: &char| matches!(c, ' ' | '/' | ',' | ':');
+        let good = |c: &char| matches!(c, ' ' | '/' | ',' | ':' | '|');
         let cut =
             rest.iter().take(room).rposition(good).filter(|at| *at >= room / 2).map_or(room, |at| at + 1);
         let tail = rest.split_off(cut);

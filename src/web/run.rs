@@ -72,6 +72,8 @@ pub struct Made {
     pub planned: PrintedMove,
     pub calls: Vec<Call>,
     pub outcome: Outcome,
+    /// Microseconds since the run began, when it was done.
+    pub at: u64,
     pub micros: u64,
 }
 
@@ -94,7 +96,7 @@ impl Run {
             }
             Event::Stepped { stage, planned, calls, outcome, micros, .. } => {
                 if let Some(stage) = self.named(&stage) {
-                    stage.steps.push(Made { planned, calls, outcome, micros });
+                    stage.steps.push(Made { planned, calls, outcome, at, micros });
                 }
             }
             Event::Left { stage, pid, micros, view, diff, .. } => {

@@ -39,8 +39,17 @@ pub struct Scene {
     pub links: Vec<Link>,
     /// How wide each column is against the others; the same where nothing is said.
     pub widths: Vec<u8>,
-    /// Rows of boxes that stand beside each other are as high as the highest of them.
+    /// Boxes that stand beside each other begin at one height, and their rows are as high as the highest of them.
     pub aligned: bool,
+    /// Columns below the columns.
+    pub below: Vec<Vec<Panel>>,
+}
+
+impl Scene {
+    /// All boxes, as they are read.
+    pub fn panels(&self) -> impl Iterator<Item = &Panel> {
+        self.columns.iter().chain(&self.below).flatten()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +60,8 @@ pub struct Panel {
     pub title: String,
     pub rows: Vec<Row>,
     pub state: State,
+    /// Labels stand above their values, which have the whole width: for narrow boxes and long lists.
+    pub stacked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +99,8 @@ pub enum Tone {
     Refused,
     /// Not there yet, or not asked.
     Off,
+    /// It is another one on the other side.
+    Differs,
 }
 
 impl Tone {
@@ -98,6 +111,7 @@ impl Tone {
             Tone::Shared => "shared",
             Tone::Refused => "refused",
             Tone::Off => "off",
+            Tone::Differs => "differs",
         }
     }
 
@@ -107,6 +121,7 @@ impl Tone {
             Tone::Own => "● own",
             Tone::Shared => "■ host’s",
             Tone::Refused => "✕",
+            Tone::Differs => "≠ other",
             Tone::Plain | Tone::Off => "",
         }
     }
@@ -125,11 +140,23 @@ pub struct Link {
 
 impl Panel {
     pub fn new(id: impl Into<String>, side: Side, title: impl Into<String>) -> Panel {
-        Panel { id: id.into(), side, title: title.into(), rows: Vec::new(), state: State::Plain }
+        Panel {
+            id: id.into(),
+            side,
+            title: title.into(),
+            rows: Vec::new(),
+            state: State::Plain,
+            stacked: false,
+        }
     }
 
     pub fn state(mut self, state: State) -> Panel {
         self.state = state;
+        self
+    }
+
+    pub fn stacked(mut self) -> Panel {
+        self.stacked = true;
         self
     }
 

@@ -8,7 +8,7 @@
 //! | `panel/STAGE` | why it is there, its calls, what changed since the stage before |
 //! | `changes/STAGE/BASE` | what changed between any two |
 
-use super::drawings::{self, Drawing, Shown};
+use super::drawings::{self, Draw, Drawing, Shown};
 use super::layout::place;
 use super::run::{Played, Progress, Run};
 use super::scene::Scene;
@@ -158,8 +158,11 @@ impl Site {
     /// A drawing of a stage, as data; none where there is nothing to look at.
     pub fn scene(&self, number: usize, drawing: &Drawing) -> Option<Scene> {
         let stage = self.run.stages.get(number)?;
-        let view = stage.view.as_deref()?;
-        Some((drawing.draw)(&Shown { run: &self.run, stage, view, apart: stage.pid.is_some() }))
+        let shown = |view| Shown { run: &self.run, stage, view, apart: stage.pid.is_some() };
+        match drawing.draw {
+            Draw::Process(draw) => Some(draw(&shown(stage.view.as_deref()?))),
+            Draw::Run(draw) => draw(&self.run, number),
+        }
     }
 
     fn drawing(&self, number: usize, drawing: &Drawing) -> Option<String> {

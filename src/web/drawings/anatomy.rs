@@ -3,7 +3,7 @@
 //!
 //! Next: `illusions`.
 
-use super::{Drawing, Shown};
+use super::{Draw, Drawing, Shown};
 use crate::probes::processes::Child;
 use crate::terminal::text::list;
 use crate::view::Inside;
@@ -15,7 +15,7 @@ pub const DRAWING: Drawing = Drawing {
     title: "One process, two worlds",
     section: "5.1.2",
     stages: &["clone", "cgroup", "veth", "pivot-root", "hostname", "exec"],
-    draw,
+    draw: Draw::Process(draw),
 };
 
 /// What the container sees, and the namespace that makes it so.
@@ -39,7 +39,7 @@ fn draw(shown: &Shown) -> Scene {
         columns: vec![vec![host(shown)], vec![kernel(shown)], vec![container]],
         widths: vec![10, 9, 10],
         links,
-        aligned: false,
+        ..Scene::default()
     }
 }
 

@@ -3,7 +3,10 @@
 //! Next: the first of them, [`anatomy`].
 
 pub mod anatomy;
+pub mod budget;
+pub mod lifecycle;
 pub mod mounts;
+pub mod process;
 
 use super::run::{Played, Run};
 use super::scene::{Row, Scene, Tone};
@@ -20,7 +23,15 @@ pub struct Drawing {
     pub section: &'static str,
     /// The stages that give it what it shows.
     pub stages: &'static [&'static str],
-    pub draw: fn(&Shown) -> Scene,
+    pub draw: Draw,
+}
+
+/// What a drawing is made of.
+pub enum Draw {
+    /// Of what the kernel says of the process: without a process there is nothing to draw.
+    Process(fn(&Shown) -> Scene),
+    /// Of the run at a stage, with a process or without; none where it has nothing to say yet.
+    Run(fn(&Run, usize) -> Option<Scene>),
 }
 
 /// What a drawing is made of: one stage, and what the whole run began with.
@@ -36,12 +47,8 @@ impl Shown<'_> {
     /// The group that tells most of where it is: its key, its name and itself. Version 2's where that has
     /// controllers, else the memory's of version 1.
     pub fn group(&self) -> Option<(&str, &str, &Cgroup)> {
-        let groups = self.view.outside.cgroups.value()?;
-        let full = |(_, group): &(&String, &Cgroup)| group.version == 2 && !group.controllers.is_empty();
-        let memory = |(_, group): &(&String, &Cgroup)| group.controllers.iter().any(|one| one == "memory");
-        let found =
-            groups.iter().find(memory).or_else(|| groups.iter().find(full)).or_else(|| groups.iter().next());
-        found.map(|(key, group)| (key.as_str(), group.path.as_str(), group))
+        let (key, group) = telling(self.view.outside.cgroups.value()?)?;
+        Some((key, group.path.as_str(), group))
     }
 
     /// Whether that group was made for this process, or is one that the regular process is in too.
@@ -81,7 +88,17 @@ impl Shown<'_> {
     }
 }
 
-pub static TABLE: [Drawing; 2] = [anatomy::DRAWING, mounts::DRAWING];
+/// The group that tells most of where a process is, by its key.
+fn telling(groups: &BTreeMap<String, Cgroup>) -> Option<(&str, &Cgroup)> {
+    let full = |(_, group): &(&String, &Cgroup)| group.version == 2 && !group.controllers.is_empty();
+    let memory = |(_, group): &(&String, &Cgroup)| group.controllers.iter().any(|one| one == "memory");
+    let found =
+        groups.iter().find(memory).or_else(|| groups.iter().find(full)).or_else(|| groups.iter().next());
+    found.map(|(key, group)| (key.as_str(), group))
+}
+
+pub static TABLE: [Drawing; 4] =
+    [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
     TABLE.iter().find(|drawing| drawing.id == id)

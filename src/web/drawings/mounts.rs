@@ -3,7 +3,7 @@
 //!
 //! Next: `net`.
 
-use super::{Drawing, Shown};
+use super::{Draw, Drawing, Shown};
 use crate::probes::entries::Entry;
 use crate::probes::mounts::Mount;
 use crate::web::scene::{Panel, Row, Scene, Side, State, Tone, part};
@@ -13,7 +13,7 @@ pub const DRAWING: Drawing = Drawing {
     title: "Special file systems",
     section: "5.5.3",
     stages: &["mounts", "pivot-root"],
-    draw,
+    draw: Draw::Process(draw),
 };
 
 /// More rows than these are counted.
