@@ -9,8 +9,8 @@ const numberOf = (id) => run.stages.findIndex((stage) => stage.id === id);
 const isLive = () => !archive && run && !run.over;
 
 function newRun(next) {
-  if (run && next.version < run.version && next.time === run.time) return;
-  if (run && next.time !== run.time) answered.clear();
+  // It counts from the start again when the page's process is a new one: then nothing known is of this run for sure.
+  if (run && (next.version < run.version || next.time !== run.time)) answered.clear();
   const first = !run || run.stages.length !== next.stages.length || run.container !== next.container;
   run = next;
   if (first) {
@@ -39,7 +39,7 @@ function paint() {
   paintViews();
   paintBars();
   const id = stageId();
-  if (!id) return;
+  if (!id) return $("drawing").replaceChildren(make("p", { class: "lock" }, "The run has not begun: its plan is not known yet."));
   put("drawing", `drawing/${id}/${place.view}`);
   put("panel", `panel/${id}`);
   announce();
@@ -78,7 +78,7 @@ function showState() {
 
 function buildStages() {
   const items = run.stages.map((stage) => make("li", {}, make("a", { title: stage.title },
-    make("span", { class: "shape", "aria-hidden": "true" }), make("b", {}, stage.id), make("small", {}))));
+    make("span", { class: "shape", "aria-hidden": "true" }), make("b", {}, stage.id), make("span", { class: "size" }), make("small", {}))));
   $("stages").replaceChildren(make("ol", {}, ...items));
 }
 
@@ -87,15 +87,15 @@ function paintStages() {
   run.stages.forEach((stage, number) => {
     const link = links[number];
     if (!link) return;
-    const [shape, name, more] = link.children;
+    const [shape, name, size, more] = link.children;
     link.href = written({ ...place, stage: stage.id });
     link.className = stage.state;
     shape.textContent = SHAPES[stage.state];
     name.textContent = stage.id;
-    more.textContent = [
-      stage.state, stage.state === "done" && duration(stage.micros), stage.changes && plural(stage.changes, "change"),
-      run.paused === number && "build waits",
-    ].filter(Boolean).join(" · ");
+    size.replaceChildren(...stage.changes ? [`${stage.changes}`, make("span", { class: "unseen" }, stage.changes === 1 ? " change" : " changes")] : []);
+    size.title = plural(stage.changes, "change");
+    more.textContent = stage.id === place.diff ? "◁ compared with" : run.paused === number && isLive() ? "the build waits here"
+      : stage.state === "done" ? `done · ${duration(stage.micros)}` : stage.state;
     mark(link, "aria-current", number === here && "step");
     link.classList.toggle("base", stage.id === place.diff);
     if (number === here && !link.classList.contains("here")) link.scrollIntoView({ block: "nearest" });
@@ -130,7 +130,9 @@ function put(slot, path) {
   if (had) swap(slot, path, had);
   if (had && had.version >= run.version) return;
   learn(path, run.version).then((piece) => {
-    if (slots[slot] === path) swap(slot, path, piece);
+    if (slots[slot] !== path) return;
+    swap(slot, path, piece);
+    if (piece.version < run.version) put(slot, path);
   }).catch(() => {
     if (slots[slot] === path && shown[slot]?.path !== path) {
       $(slot).replaceChildren(make("p", { class: "why" }, "This part has not come: learnctr does not answer. It is asked again."));
@@ -148,6 +150,7 @@ function swap(slot, path, piece) {
     shown[slot] = { path, piece, node: piece.node };
   }
   if (slot === "panel") compare();
+  if (slot === "drawing") signs();
   light();
   search.again();
 }
@@ -172,6 +175,7 @@ function ahead() {
     for (const number of [here + 1, here - 1]) {
       const id = run.stages[number]?.id;
       if (!id) continue;
+      // One that is not over yet is asked for when it is looked at.
       for (const [slot, path] of [["drawing", `drawing/${id}/${place.view}`], ["panel", `panel/${id}`]]) {
         learn(path, run.version).then((piece) => { piece.node ||= prepare(slot, piece.text); }).catch(() => {});
       }
@@ -182,9 +186,10 @@ function ahead() {
 // A stage change is said once, however fast one scrubs.
 function announce() {
   const stage = run.stages[here];
+  const now = `${stage.id} ${stage.state}`;
+  if (announce.last === now) return;
+  announce.last = now;
   const text = `${stage.id}, stage ${here + 1} of ${run.stages.length}, ${stage.state}: ${stage.title}. ${plural(stage.changes, "change")}.`;
-  if (announce.last === text) return;
-  announce.last = text;
   clearTimeout(announce.timer);
   announce.timer = setTimeout(() => say(text), 400);
 }

@@ -52,3 +52,49 @@ function watchObjects() {
   document.addEventListener("pointerover", (event) => hover(keyOf(event)));
   $("drawing").addEventListener("click", (event) => { const key = keyOf(event); if (key) choose(key); });
 }
+
+// What is new here (+) or other (~) than in the stage before, or in the one that is compared with, has its sign in the drawing.
+const rowsOf = (node) => {
+  let label = "";
+  return [...node.querySelectorAll(".picture .row")].map((row) => {
+    const at = row.parentNode.dataset.box;
+    label = row.querySelector(".label")?.textContent || label;
+    return { row, at, name: `${at} ${label}`, value: row.querySelector(".value")?.textContent || "" };
+  });
+};
+
+function signs() {
+  const now = shown.drawing;
+  const base = place.diff || run.stages[here - 1]?.id;
+  if (!base || !now) return;
+  const path = `drawing/${base}/${place.view}`;
+  learn(path, 0).then((before) => {
+    if (shown.drawing !== now || now.piece.signs === base) return;
+    now.piece.signs = base;
+    for (const sign of now.node.querySelectorAll(".sign")) sign.remove();
+    before.node ||= prepare("drawing", before.text);
+    const had = new Map();
+    const boxes = new Set();
+    for (const { at, name, value } of rowsOf(before.node)) {
+      boxes.add(at);
+      had.set(name, [...had.get(name) || [], value]);
+    }
+    const lines = now.node.querySelectorAll(".facts tbody tr");
+    rowsOf(now.node).forEach(({ row, at, name, value }, number) => {
+      const values = had.get(name);
+      if (!boxes.has(at) || values?.includes(value)) return;
+      const rect = row.querySelector("rect");
+      const sign = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      const was = values ? `~ before: ${values.join(", ")}` : "+ new here";
+      sign.setAttribute("class", values ? "sign changed" : "sign added");
+      sign.setAttribute("x", Number(rect.getAttribute("x")) - 1);
+      sign.setAttribute("y", Number(rect.getAttribute("y")) + 17);
+      sign.append(was[0]);
+      const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+      title.append(`${was} (${base})`);
+      sign.append(title);
+      row.append(sign);
+      lines[number]?.lastElementChild.append(make("span", { class: "sign" }, ` ${was}`));
+    });
+  }).catch(() => {});
+}

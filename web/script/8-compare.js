@@ -34,7 +34,7 @@ function compare() {
 function pickBase() {
   if (place.diff) return visit({ ...place, diff: null });
   const list = run.stages.map((stage, number) => {
-    const pick = make("button", { type: "button", disabled: number === here || stage.state !== "done" }, `${number + 1} `, make("b", {}, stage.id), ` ${stage.title}`);
+    const pick = make("button", { type: "button", disabled: number === here || stage.state !== "done" }, make("small", {}, String(number + 1)), make("b", {}, stage.id), make("span", {}, stage.title));
     pick.onclick = () => { $("dialog").close(); visit({ ...place, diff: stage.id }); };
     return make("li", {}, pick);
   });
