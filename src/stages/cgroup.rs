@@ -65,9 +65,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
         let step = Step::Write { path: At::Host(place.dir.join("cgroup.procs")), text: "{pid}".to_owned() };
         moves.push(Move::host(step, why).beside());
     }
-    if !places.is_empty() {
-        moves.extend(namespace(ground));
-    }
+    moves.extend(namespace(ground));
     moves
 }
 
