@@ -150,7 +150,7 @@ unsafe fn bpf<T>(command: libc::c_int, attr: &mut T) -> Result<i32, Errno> {
 pub fn load(program: &[Insn]) -> Result<OwnedFd, Errno> {
     let count = program.len() as u32;
     let args = format_args!(
-        "BPF_PROG_LOAD, {{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt={count}, insns={:?}, license=\"GPL\"}}, {}",
+        "BPF_PROG_LOAD, {{prog_type=BPF_PROG_TYPE_CGROUP_DEVICE, insn_cnt={count}, insns={:?}, license=\"GPL\", prog_name=\"learnctr\"}}, {}",
         program.as_ptr(),
         size_of::<Load>()
     );
