@@ -64,6 +64,7 @@ mkdir "$home/run"
 chmod 755 "$home"
 chmod 700 "$home/run"
 chown $id:$id "$home" "$home/run"
+if [ -n "${LEARNCTR_TEST_DATA:-}" ]; then install -d -m 755 -o $id -g $id "$LEARNCTR_TEST_DATA"; fi
 if [ -n "$AS_USER_GROUP" ]; then echo $$ >"$AS_USER_GROUP/session/cgroup.procs"; fi
 exec env -u AS_USER_INSIDE -u AS_USER_GROUP HOME="$home" USER=$name LOGNAME=$name XDG_RUNTIME_DIR="$home/run" \
     setpriv --reuid=$id --regid=$id --init-groups --inh-caps=-all -- "$@"

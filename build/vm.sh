@@ -178,12 +178,15 @@ boot() {
     : >"$work/out"
     : >"$work/status"
 
+    # An emulator translates each program's code anew when it is at another address, and the detours against speculation
+    # are dear to it. Without both, and with a clock that is read without leaving the machine, it is three times as fast.
+    local quick="norandmaps mitigations=off init_on_alloc=0 tsc=reliable"
     local serial=(-display none -serial "file:$work/console" -monitor none)
     [ "$console" = shell ] && serial=(-nographic)
     timeout --foreground "$limit" qemu-system-x86_64 -M q35 -accel "${VM_ACCEL:-tcg}" -cpu max -m 1536 -smp 2 -nic none -no-reboot \
-        "${serial[@]}" -kernel "$kernel" -initrd "$work/first.cpio" -append "console=ttyS0 quiet panic=-1 vm=$console" \
-        -drive "file=$cache/root.img,format=raw,if=virtio,snapshot=on" \
-        -drive "file=$work/checkout.img,format=raw,if=virtio,snapshot=on" \
+        "${serial[@]}" -kernel "$kernel" -initrd "$work/first.cpio" -append "console=ttyS0 quiet panic=-1 vm=$console $quick" \
+        -drive "file=$cache/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
+        -drive "file=$work/checkout.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
         -device virtio-serial -chardev "file,id=out,path=$work/out" -device virtserialport,chardev=out,name=out \
         -chardev "file,id=status,path=$work/status" -device virtserialport,chardev=status,name=status &
     local qemu=$! ended=0

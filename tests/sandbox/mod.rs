@@ -10,9 +10,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// The program under test.
+pub const LEARNCTR: &str = env!("CARGO_BIN_EXE_learnctr");
+
 /// Directories for images and state that end with this value.
 pub struct Place {
     dir: tempfile::TempDir,
+    data: PathBuf,
 }
 
 /// A test that failed leaves nothing behind either.
@@ -34,12 +38,22 @@ pub fn name() -> String {
 }
 
 impl Place {
+    /// Where build/test.sh says so, the images are those of all tests: to make one takes longer than most tests.
     pub fn new() -> Place {
+        let mut place = Place::alone();
+        if let Some(shared) = std::env::var_os("LEARNCTR_TEST_DATA") {
+            place.data = shared.into();
+        }
+        place
+    }
+
+    /// With an image of its own.
+    pub fn alone() -> Place {
         let dir = tempfile::Builder::new().prefix("learnctr-test").tempdir().unwrap();
         // Root inside, who is somebody else outside, passes through it.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         fs::set_permissions(dir.path(), mode).unwrap();
-        Place { dir }
+        Place { data: dir.path().join("data"), dir }
     }
 
     pub fn path(&self) -> &Path {
@@ -47,7 +61,7 @@ impl Place {
     }
 
     pub fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.data.clone()
     }
 
     pub fn state(&self) -> PathBuf {
@@ -56,8 +70,15 @@ impl Place {
 
     /// `learnctr` with these arguments, in this place.
     pub fn learnctr(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_learnctr"));
-        command.args(args).env("LEARNCTR_DATA", self.data()).env("LEARNCTR_STATE", self.state());
+        let mut command = self.command(LEARNCTR);
+        command.args(args);
+        command
+    }
+
+    /// Another program, which knows learnctr as `$L`, in this place.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("L", LEARNCTR).env("LEARNCTR_DATA", self.data()).env("LEARNCTR_STATE", self.state());
         command.env_remove("COLUMNS").stdin(Stdio::null());
         command
     }

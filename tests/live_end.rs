@@ -1,0 +1,179 @@
+//! What is left when the command line's session is ended from outside, or cannot go on? Nothing: signals at any
+//! moment, a reader or a terminal that is gone, a step that fails, a disk that is full.
+//!
+//! Next: `live_right`, what a container is while it lives.
+
+mod sandbox;
+
+use learnctr::kernel::pty;
+use rustix::process::Signal;
+use sandbox::{LEARNCTR, Place, Running, kill, name, root, soon};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+fn prepared() -> Option<Place> {
+    let place = Place::new();
+    match place.refuses() {
+        Some(reason) => {
+            println!("skipped: no container here: {reason}");
+            None
+        }
+        None => Some(place),
+    }
+}
+
+#[track_caller]
+fn nothing_left(place: &Place, name: &str, said: &str) {
+    assert!(soon(10, || place.left(name).is_empty()), "{said}: {:?}", place.left(name));
+}
+
+/// The command line's own ends: signals at any moment, a reader that is gone, and a step that fails.
+#[test]
+fn ended_from_outside_or_by_a_failed_step_nothing_is_left() {
+    let Some(place) = prepared() else { return };
+    for round in 0..30u64 {
+        let id = name();
+        let signal = [Signal::TERM, Signal::INT, Signal::HUP][round as usize % 3];
+        let kind = ["run", "step"][round as usize / 3 % 2];
+        let mut command = place.learnctr(&[
+            kind,
+            "--name",
+            &id,
+            "--",
+            "sh",
+            "-c",
+            "trap exit TERM INT HUP; sleep 4000 & wait",
+        ]);
+        let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let child = &mut running.0;
+        std::thread::sleep(Duration::from_millis(round * 7));
+        // Between its first instruction and its handler process 1 sees no signal: then it takes three of them.
+        let ended = (0..3).any(|_| {
+            kill(child.id() as i32, signal);
+            soon(3, || child.try_wait().unwrap().is_some())
+        });
+        assert!(ended, "{kind} {signal:?} after {} ms", round * 7);
+        // Before it takes care of signals it ends at once, and has made nothing, or the next command sweeps.
+        learnctr::engine::journal::sweep(&place.state());
+        nothing_left(&place, &id, &format!("{kind} {signal:?} after {} ms", round * 7));
+    }
+    for lines in [1, 40, 200] {
+        let id = name();
+        let mut command = place.learnctr(&["step", "--json", "--auto", "--name", &id, "--", "true"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        for _ in 0..lines {
+            let _ = reader.read_line(&mut String::new());
+        }
+        drop(reader);
+        assert!(soon(30, || child.try_wait().unwrap().is_some()), "a closed reader after {lines} lines");
+        nothing_left(&place, &id, "a closed reader");
+    }
+    for fails in
+        [&["-w", "/etc/passwd/x"][..], &["-v", "/nothing/there:/x/y"], &["--sysctl", "net.nothing=1"]]
+    {
+        let id = name();
+        let output = place.run(&[&["run", "--name", &id], fails, &["--", "true"]].concat());
+        assert!(!output.status.success(), "{fails:?}");
+        nothing_left(&place, &id, "a failed step");
+    }
+}
+
+/// The window is closed in the midst of a stage: while it is drawn, while it is played, while a key is waited for.
+#[test]
+fn a_terminal_that_is_gone_leaves_nothing() {
+    let Some(place) = prepared() else { return };
+    for (shown, wait) in [(1, 0), (1500, 1), (4000, 0), (6000, 7), (9000, 2), (14000, 0), (20000, 15)] {
+        let id = name();
+        let (master, terminal) = pty::pair().unwrap();
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        // setsid(1) gives it a session whose controlling terminal this is, as a login has.
+        let mut command = place.command("setsid");
+        command.args(["--ctty", "--wait", LEARNCTR, "step", "--name", &id]).env("TERM", "xterm");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let mut running = Running(child);
+        drop((command, terminal));
+        let mut master = File::from(master);
+        let (mut seen, mut room) = (0, [0; 512]);
+        while seen < shown {
+            let count = master.read(&mut room).unwrap_or(0);
+            assert!(count > 0, "it ended after {seen} bytes");
+            seen += count;
+            // On to the next stage, and the next.
+            master.write_all(b"n").unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(wait));
+        drop(master);
+        let mut status = None;
+        soon(30, || {
+            status = running.0.try_wait().unwrap();
+            status.is_some()
+        });
+        let said = format!("the terminal gone after {shown} bytes and {wait} ms: {status:?}");
+        assert!(status.is_some(), "{said}");
+        nothing_left(&place, &id, &said);
+    }
+}
+
+/// In a mount namespace of its own: a file system that is full in one way or another, and a run on it.
+#[test]
+fn a_full_disk_is_said_and_nothing_is_left() {
+    if !root() {
+        return println!("skipped: only root can mount a disk to fill");
+    }
+    let Some(place) = prepared() else { return };
+    let mut refused = 0;
+    let ways = [
+        // Not even the journal's first line; no more than some of its lines; no inode for it.
+        ("LEARNCTR_STATE", "", "room 0"),
+        ("LEARNCTR_STATE", "", "lines"),
+        ("LEARNCTR_STATE", "", "inodes 0"),
+        ("LEARNCTR_STATE", "", "inodes 1"),
+        // No room for the image; none for what the container has of its own.
+        ("LEARNCTR_DATA", "", "room 20"),
+        ("LEARNCTR_DATA", "$L run -- true", "room 0"),
+        ("LEARNCTR_DATA", "$L run -- true", "inodes 0"),
+        ("LEARNCTR_DATA", "$L run -- true", "inodes 1"),
+        ("LEARNCTR_DATA", "$L run -- true", "inodes 3"),
+    ];
+    let script = r#"
+        room() { echo >$T/filler; mount -o remount,size=$(($(stat -f -c '(%b - %f) * %S' $T) + $1 * 4096)) $T; }
+        inodes() { mount -o remount,nr_inodes=$(($(stat -f -c '%c - %d' $T) + $1)) $T; }
+        lines() { trap '' XFSZ; ulimit -f 1; }
+        T=$(mktemp -d) && mount -t tmpfs -o size=200m,mode=755 full $T && eval "export $1=$T/place; $2" &&
+            $3 && { $L run --name "$4" --network veth -- true; status=$?; }
+        find $T/place/containers/* $T/place/$4 2>/dev/null
+        umount -l $T; rmdir $T; exit $status"#;
+    for (which, before, way) in ways {
+        let id = name();
+        let mut command = place.command("unshare");
+        command.args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            which,
+            before,
+            way,
+            &id,
+        ]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told = format!("{which} {way}: {said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{told}");
+        if !output.status.success() {
+            refused += 1;
+            assert_eq!(output.status.code(), Some(1), "{told}");
+            assert!((said.contains("ENOSPC") || said.contains("EFBIG")) && said.contains("next: "), "{told}");
+            assert!(!said.contains("panicked"), "{told}");
+        }
+        println!("{told}");
+        nothing_left(&place, &id, &told);
+    }
+    assert!(refused >= 6, "{refused} of {} were refused", ways.len());
+}
