@@ -2,11 +2,18 @@
 const STALE = 5000;
 const tabs = "BroadcastChannel" in window && !archive ? new BroadcastChannel("learnctr") : null;
 let heard = 0;
-let event = "";
+let event = ""; // the last one's id
+let builder = ""; // busy, waiting (for a command) or recorded (there is none)
+let last = null;
+let leading = false;
 
-function hear(data) {
+function hear(news) {
   heard = performance.now();
-  if (data) newRun(JSON.parse(data));
+  if (news.state) builder = news.state;
+  if (news.data) {
+    newRun(JSON.parse(news.data));
+    last = { ...news, state: builder };
+  }
   showState();
 }
 
@@ -22,18 +29,20 @@ async function listen() {
     const events = (rest + value).split("\n\n");
     rest = events.pop();
     for (const one of events) {
-      let data = "";
+      const news = {};
       for (const line of one.split("\n")) {
-        if (line.startsWith("data:")) data += line.slice(5).trim();
+        if (line.startsWith("data:")) news.data = line.slice(5);
+        if (line.startsWith("event:")) news.state = line.slice(6).trim();
         if (line.startsWith("id:")) event = line.slice(3).trim();
       }
-      hear(data);
-      tabs?.postMessage(data);
+      hear(news);
+      tabs?.postMessage(news);
     }
   }
 }
 
 async function lead() {
+  leading = true;
   for (let wait = 250; token(); wait = Math.min(wait * 2, 4000)) {
     const began = performance.now();
     try { await listen(); } catch { /* it is tried again, and showState says that nothing is heard */ }
@@ -43,7 +52,13 @@ async function lead() {
 }
 
 function follow() {
-  if (tabs) tabs.onmessage = (message) => hear(message.data);
+  if (tabs) {
+    tabs.onmessage = ({ data }) => {
+      if (data !== "new") hear(data);
+      else if (leading && last) tabs.postMessage(last);
+    };
+    tabs.postMessage("new");
+  }
   // Who holds the lock reads; the browser gives it to the next tab when this one is closed.
   if (navigator.locks && tabs) navigator.locks.request("learnctr-stream", lead);
   else lead();

@@ -6,7 +6,7 @@ let here = 0; // which stage is shown
 
 const stageId = () => run.stages[here]?.id;
 const numberOf = (id) => run.stages.findIndex((stage) => stage.id === id);
-const isLive = () => !archive && run && !run.over;
+const isLive = () => !archive && run && !run.over && builder !== "recorded";
 
 function newRun(next) {
   // It counts from the start again when the page's process is a new one: then nothing known is of this run for sure.
@@ -52,10 +52,12 @@ function paintRun() {
   $("run").replaceChildren(...[["container", container], ["kernel", kernel], ["on", day]].flatMap(
     ([name, value]) => [make("span", {}, `${name} `, make("b", {}, value)), " "]));
   document.title = `${stageId() || "learnctr"} · ${container} · learnctr`;
-  const next = $("next");
-  next.hidden = !(isLive() && run.paused !== null);
-  const coming = run.stages[run.paused + 1];
-  if (coming) next.title = `The build goes on: ${coming.id}`;
+  $("build").hidden = !isLive();
+  const waiting = builder === "waiting";
+  const coming = run.stages[run.current + 1];
+  $("waits").replaceChildren(...waiting ? ["The build waits after ", make("b", {}, run.stages[run.current]?.id || "nothing")] : ["The build goes on …"]);
+  for (const button of $("build").querySelectorAll("button")) button.disabled = !waiting;
+  $("next").title = coming ? `Next: ${coming.id}` : "";
   $("live").hidden = !isLive() || place.stage === LIVE;
   showState();
 }
@@ -94,7 +96,7 @@ function paintStages() {
     name.textContent = stage.id;
     size.replaceChildren(...stage.changes ? [`${stage.changes}`, make("span", { class: "unseen" }, stage.changes === 1 ? " change" : " changes")] : []);
     size.title = plural(stage.changes, "change");
-    more.textContent = stage.id === place.diff ? "◁ compared with" : run.paused === number && isLive() ? "the build waits here"
+    more.textContent = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits here"
       : stage.state === "done" ? `done · ${duration(stage.micros)}` : stage.state;
     mark(link, "aria-current", number === here && "step");
     link.classList.toggle("base", stage.id === place.diff);

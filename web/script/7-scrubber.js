@@ -15,9 +15,9 @@ function paintBars() {
   [...$("bars").children].forEach((bar, number) => {
     const stage = run.stages[number];
     // A root of it: a stage that changes one thing is seen beside one that changes fifty.
-    bar.firstChild.style.height = `${stage.changes ? 10 + 90 * Math.sqrt(stage.changes / most) : 0}%`;
+    bar.firstChild.style.height = `${stage.changes ? 6 + 76 * Math.sqrt(stage.changes / most) : 0}%`;
     bar.dataset.changes = stage.changes || "";
-    bar.className = [stage.state, number === here && "here", stage.id === place.diff && "base", run.paused === number && "paused"].filter(Boolean).join(" ");
+    bar.className = [stage.state, number === here && "here", stage.id === place.diff && "base", isLive() && run.current === number && "paused"].filter(Boolean).join(" ");
   });
   const at = $("at");
   at.value = here;

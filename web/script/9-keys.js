@@ -51,16 +51,18 @@ async function copyAddress() {
   try { await navigator.clipboard.writeText(location.href); say("The address is copied.", true); } catch { say(location.href, true); }
 }
 
-async function advance() {
-  if (!isLive() || run.paused === null || advance.going) return;
-  advance.going = true;
+// The page can ask for no more than these words; the builder checks them again.
+async function order(what) {
+  if (!isLive() || builder !== "waiting" || order.asked) return;
+  order.asked = true;
   try {
-    const answer = await ask("go", { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"do":"next"}' });
-    if (!answer.ok) say("The build did not go on: it was refused.", true);
+    const answer = await ask("go", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
+    if (!answer.ok) say(`The build stays where it is: ${await answer.text()}`, true);
     else visit({ ...place, stage: LIVE });
-  } catch { say("The build did not go on: learnctr does not answer.", true); }
-  advance.going = false;
+  } catch { say("The build stays where it is: learnctr does not answer.", true); }
+  order.asked = false;
 }
+const advance = () => order({ do: "next" });
 
 function escape() {
   const body = document.body.classList;

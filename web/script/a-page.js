@@ -21,11 +21,18 @@ function lock(why) {
   if (why === "wrong") sessionStorage.removeItem("token");
 }
 
+// What the kernel says of the process that serves this page.
 async function showSelf() {
   const answer = await ask("self");
   if (!answer.ok) return;
   const self = await answer.json();
-  $("self").textContent = self.says || "";
+  const says = Object.fromEntries(self.status);
+  const none = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].every((set) => /^0+$/.test(says[set]));
+  $("self").textContent = `This page is served by process ${self.pid}: ` + [
+    `uid ${says.Uid.split("\t")[1]}`, none ? "no capabilities" : `CapEff ${says.CapEff}`,
+    says.NoNewPrivs === "1" && "no_new_privs", says.Seccomp === "2" && "a seccomp filter",
+    ...self.steps.filter((step) => step.refused).map((step) => `not ${step.call}: ${step.refused}`),
+  ].filter(Boolean).join(", ");
 }
 
 async function begin() {
@@ -34,7 +41,7 @@ async function begin() {
   document.addEventListener("keydown", pressed);
   watchObjects();
   watchScrubber();
-  const doing = { next: advance, search: search.open, help: "?", workshop: "w", live: "l" };
+  const doing = { next: advance, undo: () => order({ do: "back" }), rest: () => order({ do: "continue" }), search: search.open, help: "?", workshop: "w", live: "l" };
   for (const [id, what] of Object.entries(doing)) {
     $(id).onclick = typeof what === "function" ? what : () => KEYS.find(([key]) => key === what)[3]({});
   }
@@ -66,7 +73,8 @@ async function enter() {
   try {
     const answer = await ask("run");
     if (answer.status === 401) return lock("wrong");
-    if (answer.ok) hear(await answer.text());
+    const data = await answer.text();
+    if (answer.ok && !run) hear({ data });
     showSelf();
   } catch { /* the stream tells when there is an answer */ }
 }
