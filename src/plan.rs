@@ -29,17 +29,17 @@ pub struct Plan {
     pub left_out: Vec<String>,
 }
 
-/// A stage that cannot be left out, and why not.
+/// A stage that cannot be left out, or is not there to be stopped at, and why not.
 #[derive(Debug, PartialEq)]
-pub struct Unskippable(pub String);
+pub struct NoSuchPlan(pub String);
 
-impl std::fmt::Display for Unskippable {
+impl std::fmt::Display for NoSuchPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "{}", self.0)
     }
 }
 
-impl std::error::Error for Unskippable {}
+impl std::error::Error for NoSuchPlan {}
 
 /// Stages that nothing can stand on if they are missing.
 const NEEDED: [(&str, &str); 3] = [
@@ -60,23 +60,23 @@ const HARMFUL: [(&str, &str); 3] = [
 ];
 
 impl Plan {
-    pub fn make(ground: &Ground) -> Result<Plan, Unskippable> {
+    pub fn make(ground: &Ground) -> Result<Plan, NoSuchPlan> {
         for skip in &ground.ways.skip {
             if let Some((id, why)) = NEEDED.iter().find(|(id, _)| id == skip) {
-                return Err(Unskippable(format!("the stage {id} cannot be skipped: {why}")));
+                return Err(NoSuchPlan(format!("the stage {id} cannot be skipped: {why}")));
             }
             // In a user namespace of its own the kernel refuses what follows: then leaving it out is a lesson.
             if ground.ways.one_by_one
                 && !stages::userns::is_apart(ground)
                 && let Some((id, what)) = HARMFUL.iter().find(|(id, _)| id == skip)
             {
-                return Err(Unskippable(format!(
+                return Err(NoSuchPlan(format!(
                     "the stage {id} cannot be skipped: {what} would be your host's own; with --userns private the kernel \
                      refuses to touch it, and says so"
                 )));
             }
             if !stages::TABLE.iter().any(|stage| stage.id == skip) {
-                return Err(Unskippable(no_such_stage(skip)));
+                return Err(NoSuchPlan(no_such_stage(skip)));
             }
         }
         let stages = order(ground)
@@ -99,10 +99,11 @@ impl Plan {
     }
 
     /// The same; one that is not in this plan is an error that says which are.
-    pub fn find(&self, id: &str) -> Result<usize, String> {
+    pub fn find(&self, id: &str) -> Result<usize, NoSuchPlan> {
         let here = || self.stages.iter().map(|planned| planned.stage.id).collect::<Vec<_>>().join(", ");
-        self.position(id)
-            .ok_or_else(|| format!("the stage {id} is not in this plan; its stages are: {}", here()))
+        self.position(id).ok_or_else(|| {
+            NoSuchPlan(format!("the stage {id} is not in this plan; its stages are: {}", here()))
+        })
     }
 
     /// The plan as it is printed and recorded.

@@ -6,6 +6,7 @@
 use crate::host::{Host, dirs::make_ours};
 use crate::kernel::{net::Netlink, seccomp};
 use crate::spec::seccomp::native_arch;
+use crate::spec::values::Cpus;
 use crate::spec::{Container, Network, Note, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
@@ -34,23 +35,28 @@ impl Prepared {
     /// Ask the machine, and choose.
     pub fn new(options: &Options, ways: Ways, purpose: Purpose) -> Result<Prepared, Box<dyn Error>> {
         let host = Host::look();
+        enough_processors(options)?;
         let terminal = purpose == Purpose::Run { terminal: true };
         if purpose != Purpose::Show {
             own_directories(&host)?;
         }
         let mut container = Container::asked(options, &host)?;
-        let by_name = container.user.is_some() || !container.groups.is_empty();
-        if let (true, Some(image), Purpose::Run { .. }) = (by_name, &container.image, purpose) {
-            crate::image::ensure(&image.dir, image.owner, &mut |_| {})?;
-        }
         crate::spec::users::look_up(&mut container)?;
         labels(&mut container, &host);
+        let skips = |id: &str| ways.skip.iter().any(|skip| skip == id);
+        if skips("pivot-root") {
+            container.notes.push(Note::new(
+                "exec",
+                "pivot-root is left out: the command runs in this machine's own tree, and what it writes, changes or removes \
+                 there is your own",
+            ));
+        }
         expressible(&container, &host)?;
         // Asked for by -t, or by a bundle: it gets a terminal even if nobody sits at one.
         let asked = container.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
         let terminal = terminal || asked && matches!(purpose, Purpose::Run { .. });
         let mut choices = Choices { terminal, veth: None, filter: filter(&container, &host, purpose)? };
-        if container.network == Network::Veth && !ways.skip.iter().any(|skip| skip == "veth") {
+        if container.network == Network::Veth && !skips("veth") {
             choices.veth = Some(veth(&container.id)?);
         }
         Ok(Prepared { container, host, ways, choices })
@@ -81,6 +87,18 @@ fn own_directories(host: &Host) -> Result<(), Box<dyn Error>> {
     make_ours(data, 0o711)?;
     // Its journals say what is to be undone, and are believed.
     Ok(make_ours(&host.dirs.state, 0o700)?)
+}
+
+/// As Docker refuses it: a limit that no load could reach is a mistake.
+fn enough_processors(options: &Options) -> Result<(), crate::spec::Error> {
+    let there = crate::kernel::ident::processors();
+    let most = i64::try_from(there).unwrap_or(i64::MAX).saturating_mul(Cpus::PERIOD as i64);
+    if options.bundle.is_none() && options.limits.cpus.0 > most {
+        let found = format!("{} of them", options.limits.cpus.0 as f64 / Cpus::PERIOD as f64);
+        let expected = format!("0.01 to {there}, as this machine has {there} processors (0: no limit)");
+        return Err(crate::spec::Error::new("--cpus", found, expected));
+    }
+    Ok(())
 }
 
 /// Version 1 has one default and exceptions to it: rules that cannot be said so are refused, not left out.

@@ -245,7 +245,9 @@ fn limits_hold() {
     let eat = "x=0123456789abcdef; while :; do x=$x$x; done";
     let options = ["run", "--network", "none", "-m", "32m", "--memory-swap", "32m", "--", "sh", "-c", eat];
     let output = place.run(&options);
-    assert_eq!(output.status.code(), Some(137), "{}", String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(137), "{errors}");
+    assert_eq!(errors.matches("OOM killer ended").count(), 1, "{errors}");
     let fork = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1 & done; wait";
     let output = place.run(&["run", "--network", "none", "--pids-limit", "8", "--", "sh", "-c", fork]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -269,4 +271,25 @@ fn devices_are_refused_by_rule() {
     let said = inside(&place, &["--cap-add", "MKNOD", "--cap-add", "SYS_RAWIO"], script);
     assert!(said.contains("made") && said.ends_with("null\n"), "{said}");
     assert_eq!(said.matches("Operation not permitted").count(), 2, "{said}");
+}
+
+#[test]
+fn a_process_1_that_hears_no_signal_is_explained() {
+    let Some(place) = prepared() else { return };
+    let mut command = place.learnctr(&["run", "--network", "none", "--", "sleep", "1000"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(child);
+    assert!(soon(20, || command_of(&running.0, "sleep").is_some()));
+    let pid = running.0.id() as i32;
+    for _ in 0..3 {
+        // Two that come at once are one; and before it stands by, a request to end is its own.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        kill(pid, Signal::INT);
+    }
+    assert!(soon(10, || running.0.try_wait().unwrap().is_some()));
+    assert_eq!(running.0.wait().unwrap().code(), Some(137));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut running.0.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(said.matches("no handler for SIGINT").count(), 1, "{said}");
+    assert!(said.contains("--init") && said.contains("SIGKILL"), "{said}");
 }

@@ -146,9 +146,9 @@ impl Person {
         let wanted = format!(" next: {next}");
         self.until(&wanted, |screen| {
             let lines: Vec<&str> = screen.trim_end().lines().collect();
-            lines.len() > 1
-                && lines[lines.len() - 2].starts_with(&wanted)
-                && lines[lines.len() - 1].contains("n:next")
+            let last = &lines[lines.len().saturating_sub(4)..];
+            last.iter().any(|line| line.starts_with(&wanted))
+                && last.last().is_some_and(|line| line.contains("?:help"))
         })
     }
 
@@ -220,6 +220,14 @@ fn each_key_does_what_it_says() {
     person.paused_before(after_clone);
     person.key("d");
     person.sees("environment\n");
+    person.paused_before(after_clone);
+    person.key("?");
+    person.sees("take everything down (also Ctrl-C)");
+    // As a pager has it: q leaves the text first.
+    person.key("q");
+    person.until("the stage again", |screen| {
+        !screen.contains("q leaves this text") && screen.contains("?:help")
+    });
     person.paused_before(after_clone);
     person.key("h");
     person.sees("man pages: clone(2)");
@@ -321,9 +329,10 @@ fn a_wide_terminal_has_two_columns_and_none_is_overrun() {
     person.key("\r");
     assert_eq!(person.status(), 0);
     place.nothing_left();
-    for columns in ["60", "80", "200"] {
+    for columns in ["20", "40", "60", "80", "200"] {
         let mut command = place.command(env!("CARGO_BIN_EXE_learnctr"));
-        let command = command.args(["step", "--name", &place.name, "--auto"]).env("COLUMNS", columns);
+        let command =
+            command.args(["step", "--name", &place.name, "--auto", "--time"]).env("COLUMNS", columns);
         let text = String::from_utf8(command.stdin(Stdio::null()).output().unwrap().stdout).unwrap();
         let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap();
         assert!(widest.chars().count() <= columns.parse().unwrap(), "{columns}: {widest}");
@@ -416,7 +425,7 @@ fn stages_can_be_left_out_turned_and_cut() {
         place.nothing_left();
     }
     let output = place.step(&["--until", "userns"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let stages = if v2_alone() { "image, cgroup, clone" } else { "image, clone, cgroup" };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains(&format!("is not in this plan; its stages are: {stages}")), "{said}");
@@ -453,6 +462,11 @@ fn every_line_of_a_trace_is_valid_and_a_failed_one_is_whole() {
         assert!(records.windows(2).all(|two| two[0].at <= two[1].at));
         place.nothing_left();
     }
+    let output = place.step(&["--auto", "--trace", "/dev/full"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("No space left on device"), "{said}");
+    place.nothing_left();
     let wrong = serde_json::json!({"at": 1, "event": "paused"});
     assert!(!validator.is_valid(&wrong), "a schema that takes anything tells nothing");
     let schema =

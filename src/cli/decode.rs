@@ -5,6 +5,8 @@ use crate::decode::flags::{self, Flags};
 use crate::decode::ns::{self, Namespaces};
 use crate::decode::seccomp::{self, Answer, Architecture, Decoded};
 use crate::kernel::Errno;
+use crate::kernel::dir::own_pid;
+use crate::kernel::trial::Waiting;
 use crate::probes::Answer as Reading;
 use anstyle::Style;
 use clap::Subcommand;
@@ -70,9 +72,15 @@ struct Filters {
 
 pub fn main(args: Args) -> super::Result {
     match args.what {
-        What::Caps(number) => shown(number.json, &flags::caps(&number.number)?, print_flags),
-        What::Clone(number) => shown(number.json, &flags::clone(&number.number)?, print_flags),
-        What::Mount(number) => shown(number.json, &flags::mount(&number.number)?, print_flags),
+        What::Caps(number) => {
+            shown(number.json, &flags::caps(&number.number).map_err(super::Usage)?, print_flags)
+        }
+        What::Clone(number) => {
+            shown(number.json, &flags::clone(&number.number).map_err(super::Usage)?, print_flags)
+        }
+        What::Mount(number) => {
+            shown(number.json, &flags::mount(&number.number).map_err(super::Usage)?, print_flags)
+        }
         What::Ns(process) => {
             let namespaces = ns::decode(process.process).map_err(|errno| {
                 format!("process {}: {errno}; `ps -e` lists the numbers", process.process)
@@ -80,10 +88,21 @@ pub fn main(args: Args) -> super::Result {
             shown(process.json, &namespaces, print_ns)
         }
         What::Seccomp(filters) => {
-            let decoded = seccomp::decode(filters.of.process)?;
+            let decoded = match filters.of.process == own_pid() {
+                true => own_filters()?,
+                false => seccomp::decode(filters.of.process)?,
+            };
             shown(filters.of.json, &decoded, |decoded| print_seccomp(decoded, filters.all))
         }
     }
+}
+
+/// No process traces itself; a child of ours has the filters that we have.
+fn own_filters() -> super::Result<Decoded> {
+    let twin = Waiting::start(|| Ok(()))?;
+    let mut decoded = seccomp::decode(twin.pid() as i32)?;
+    decoded.pid = own_pid();
+    Ok(decoded)
 }
 
 fn shown<T: serde::Serialize>(json: bool, value: &T, print: impl FnOnce(&T)) -> super::Result {

@@ -3,6 +3,7 @@
 mod build;
 mod decode;
 mod diff;
+mod docker;
 mod doctor;
 mod export;
 mod generate;
@@ -50,6 +51,39 @@ enum Command {
 /// Every failure that reaches a person: one message that says what, where and what to do next.
 pub type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+/// What was asked for cannot be: a fault of the command line that only shows once the machine was looked at.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// 2 for a fault of the command line, as clap has it, 1 for all else.
+fn status_of(error: &(dyn std::error::Error + 'static)) -> u8 {
+    let spec = error.downcast_ref::<crate::spec::Error>();
+    let usage = error.is::<Usage>()
+        || error.is::<crate::plan::NoSuchPlan>()
+        || spec.is_some_and(crate::spec::Error::is_of_command_line);
+    if usage { 2 } else { 1 }
+}
+
+fn parsed() -> Cli {
+    Cli::try_parse().unwrap_or_else(|mut error| {
+        let command = std::env::args().nth(1);
+        let Some(hint) = docker::hint(&error, command.as_deref()) else { error.exit() };
+        // To pass it on to the command is not what was meant.
+        error.remove(clap::error::ContextKind::Suggested);
+        let _ = error.print();
+        out::tell!("learnctr: {hint}");
+        std::process::exit(error.exit_code())
+    })
+}
+
 /// Write to standard output, without styles where nobody can see them. A reader who has seen enough
 /// (`| head`) is no failure.
 pub fn print(text: &str) -> std::io::Result<()> {
@@ -63,7 +97,7 @@ pub fn print(text: &str) -> std::io::Result<()> {
 /// Parse the command line, do it, and say what went wrong on standard error.
 /// Exit status: 0 done, 1 failed, 2 usage; `run` passes on its command's.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     match cli.color {
         clap::ColorChoice::Auto => {}
         clap::ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
@@ -85,7 +119,7 @@ pub fn main() -> ExitCode {
     };
     let status = outcome.unwrap_or_else(|error| {
         out::tell!("learnctr: {error}");
-        ExitCode::FAILURE
+        ExitCode::from(status_of(error.as_ref()))
     });
     if out::lost() && status == ExitCode::SUCCESS { ExitCode::FAILURE } else { status }
 }

@@ -40,7 +40,7 @@ pub fn main(args: Args) -> super::Result {
     let from = args.from.as_deref().map(|id| plan.find(id)).transpose()?.unwrap_or(0);
     let until = args.until.as_deref().map(|id| plan.find(id)).transpose()?.unwrap_or(plan.stages.len());
     if until < from {
-        return Err("the stage of --until comes before that of --from".into());
+        return Err(super::Usage("the stage of --until comes before that of --from".to_owned()).into());
     }
     let mut printed = plan.printed();
     printed.stages.truncate(until + 1);

@@ -1,8 +1,8 @@
 //! `learnctr run`: build the same container with no pause and no recording, and stand in for its command.
 
 use super::build::Build;
-use crate::engine::journal;
 use crate::engine::session::{Recording, Session};
+use crate::engine::{journal, oom};
 use crate::kernel::attach::Attached;
 use crate::kernel::spawn::Stdio3;
 use crate::prepare::Purpose;
@@ -59,6 +59,9 @@ pub fn main(args: Args) -> super::Result {
         (Ok(()), None) => Ok(0),
         (Err(failure), _) => Err(failure),
     };
+    if let Some(killed) = oom::told(&plan) {
+        super::out::tell!("learnctr: {killed}");
+    }
     for (step, errno) in session.finish() {
         super::out::tell!("learnctr: not undone: {step} = -1 {errno}; the next learnctr tries again");
     }

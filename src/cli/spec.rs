@@ -1,7 +1,7 @@
 //! `learnctr spec`: print the OCI config.json of the container that would be built.
 
 use crate::host::Host;
-use crate::spec::{Container, Options};
+use crate::spec::{Container, Options, users};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,7 +23,13 @@ pub struct Args {
 
 pub fn main(args: Args) -> super::Result {
     let host = Host::look();
-    let container = Container::asked(&args.options, &host)?;
+    let mut container = Container::asked(&args.options, &host)?;
+    // Other runtimes read numbers; the names stay beside them, for the root that it is built from in the end.
+    let names = (container.user.clone(), container.groups.clone());
+    if names.0.is_some() || !names.1.is_empty() {
+        users::look_up(&mut container)?;
+        (container.user, container.groups) = names;
+    }
     for note in &container.notes {
         super::out::tell!("learnctr: {}: {}", note.stage, note.text);
     }

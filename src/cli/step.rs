@@ -4,13 +4,14 @@ use super::build::{self, Build};
 use crate::engine::enter::Visit;
 use crate::engine::journal::sweep;
 use crate::engine::look;
+use crate::engine::oom;
 use crate::engine::session::{Failure, Recording, Session};
 use crate::kernel::ident;
 use crate::kernel::spawn::Stdio3;
 use crate::kernel::tty::{self, Heard, Signals};
 use crate::plan::Plan;
 use crate::prepare::{Prepared, Purpose};
-use crate::terminal::prompt::{self, Asked, Person};
+use crate::terminal::prompt::{self, Asked, Paged, Person};
 use crate::terminal::show::{Form, Show};
 use crate::terminal::{self, inside, report, stage, width};
 use crate::trace::{Event, SCHEMA};
@@ -94,7 +95,15 @@ enum End {
 }
 
 pub fn main(args: Args) -> super::Result {
-    let (prepared, plan) = args.build.plan(Purpose::Run { terminal: false })?;
+    let (prepared, mut plan) = args.build.plan(Purpose::Run { terminal: false })?;
+    let exec = plan.position("exec").and_then(|exec| plan.stages.get_mut(exec));
+    if let (Some(exec), false) = (exec, args.build.options.cmd.is_empty()) {
+        exec.notes.push(
+            "the command has nothing to read here (its standard input is /dev/null), so that a shell ends at once: the key e gives \
+             one inside; `learnctr run` gives the command your terminal"
+                .to_owned(),
+        );
+    }
     let until = args.until.as_deref().map(|id| plan.find(id)).transpose()?;
     let from = args.from.as_deref().map(|id| plan.find(id)).transpose()?.unwrap_or(0);
     let interactive = tty::is_interactive() && !args.auto && !args.json;
@@ -294,6 +303,9 @@ impl Walker<'_> {
         {
             *said = true;
             self.show.borrow_mut().take(Event::Exited { status });
+            if let Some(killed) = oom::told(self.plan) {
+                super::out::tell!(" {killed}");
+            }
         }
     }
 
@@ -334,8 +346,11 @@ impl Walker<'_> {
             None => "next: everything is taken down".to_owned(),
         };
         let Some(person) = &mut self.person else { return prompt::ask_page(self.signals, show) };
+        // A text that is on the screen is left by q, as in a pager; only then does q take everything down.
+        let mut reading = false;
         loop {
-            let asked = person.ask(&next, show);
+            let prompt = if reading { format!("{next} (q leaves this text)") } else { next.clone() };
+            let asked = person.ask(&prompt, show);
             if show.borrow().broken.is_some() {
                 return Asked::Key('q');
             }
@@ -347,10 +362,16 @@ impl Walker<'_> {
                 return asked;
             };
             let text = match key {
+                'q' if reading => {
+                    reading = false;
+                    show.borrow_mut().again();
+                    continue;
+                }
                 'n' | 'c' | 'q' => return asked,
                 'b' if number > 0 => return asked,
                 'b' => "\n There is no stage before this one.\n".to_owned(),
                 'r' => {
+                    reading = false;
                     show.borrow_mut().again();
                     continue;
                 }
@@ -377,8 +398,10 @@ impl Walker<'_> {
                 _ => continue,
             };
             let text = if text.is_empty() { " There is nothing to show.\n".to_owned() } else { text };
-            if let Some(end) = person.page(&text, show) {
-                return end;
+            match person.page(&text, show) {
+                Paged::Here => reading = true,
+                Paged::Left => reading = false,
+                Paged::End(end) => return end,
             }
         }
     }

@@ -77,11 +77,11 @@ questions! {
         "cgroup-group" Never false "a group of ours", "Can a group be made, and a process moved into it?",
             "no limits, and no freeze: only what rlimits can do", cgroups::group;
         "cgroup-memory" Never false "memory limit", "Can a group's memory be limited?",
-            "--memory is refused; the default 512 MiB do not hold", |case| cgroups::limit(case, "memory");
+            "--memory and the default 512 MiB do not hold: run says so, and goes on without", |case| cgroups::limit(case, "memory");
         "cgroup-cpu" Never false "cpu limit", "Can a group's CPU time be limited?",
-            "--cpus is refused; the default of 1 CPU does not hold", |case| cgroups::limit(case, "cpu");
+            "--cpus and the default of 1 CPU do not hold: run says so, and goes on without", |case| cgroups::limit(case, "cpu");
         "cgroup-pids" Never false "pids limit", "Can a group's processes be limited?",
-            "--pids-limit is refused; a fork bomb inside is one outside", |case| cgroups::limit(case, "pids");
+            "--pids-limit does not hold, as run says: a fork bomb inside is one outside", |case| cgroups::limit(case, "pids");
         "cgroup-devices" Never false "device rules", "Can a group's devices be limited?",
             "a container's root that can make device nodes can use them", cgroups::devices;
         "cgroup-freeze" Never false "freeze", "Can a group be frozen?",

@@ -11,6 +11,7 @@ pub mod host;
 pub mod ids;
 pub mod journal;
 pub mod look;
+pub mod oom;
 pub mod root;
 pub mod scene;
 pub mod session;

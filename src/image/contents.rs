@@ -94,6 +94,12 @@ const TEXTS: [(&str, &str); 8] = [
     ("etc/shells", "/bin/sh\n"),
 ];
 
+/// What a small file of the image will hold, known before there is one.
+pub fn text(path: &str) -> Option<&'static str> {
+    let file = path.trim_start_matches('/');
+    TEXTS.iter().find(|(name, _)| *name == file).map(|(_, text)| *text)
+}
+
 /// What terminals need to be drawn on; the first directory that has them.
 const TERMINFO: [&str; 3] = ["/lib/terminfo", "/usr/share/terminfo", "/etc/terminfo"];
 const TERMINALS: [&str; 7] =

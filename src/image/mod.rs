@@ -12,6 +12,7 @@ mod libraries;
 mod manifest;
 
 pub use build::Error;
+pub use contents::text;
 use std::path::{Path, PathBuf};
 
 /// The name of each layer, the lowest first.

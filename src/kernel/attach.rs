@@ -71,6 +71,7 @@ impl Attached {
         let mut input = terminal.is_some();
         let mut output = terminal.is_some();
         let mut asked = 0;
+        let mut unheard = Unheard { pid, times: 0 };
         let mut kill_at: Option<Instant> = None;
         loop {
             let master = terminal.as_ref().map_or(-1, AsRawFd::as_raw_fd);
@@ -107,15 +108,24 @@ impl Attached {
                     _ => {
                         asked += u32::from(matches!(signal, libc::SIGINT | libc::SIGTERM));
                         let _ = process::kill(pid, signal);
+                        if matches!(signal, libc::SIGINT | libc::SIGTERM) {
+                            unheard.asked(signal, "\n");
+                        }
                     }
                 }
             }
             if is_ready(2) {
-                output = copy(master, 1);
+                output = copy(master, 1, |_| {});
             }
             if is_ready(3) {
                 // At the end of input, the inside's read(2) must end too: Ctrl-D says so to a terminal.
-                input = copy(0, master);
+                input = copy(0, master, |typed| {
+                    // The terminal inside makes a signal of it, for those in its foreground.
+                    let interrupts = typed.iter().filter(|byte| **byte == CTRL_C).count();
+                    for _ in 0..if pty::interrupts(master, pid) { interrupts } else { 0 } {
+                        unheard.asked(libc::SIGINT, "\r\n");
+                    }
+                });
                 if !input {
                     let _ = write_all(master, &[4]);
                 }
@@ -123,7 +133,7 @@ impl Attached {
             if (is_ready(1) || pidfd.is_none()) && ended() {
                 // What it wrote last is still in the pty.
                 while output && process::poll(&[master], 0)?.first() == Some(&true) {
-                    output = copy(master, 1);
+                    output = copy(master, 1, |_| {});
                 }
                 drop(raw);
                 return Ok(());
@@ -138,13 +148,57 @@ impl Drop for Attached {
     }
 }
 
+const CTRL_C: u8 = 3;
+
+/// Requests to end that process 1 of a pid namespace never hears of: without a handler the kernel drops them, as the
+/// default action does not hold for it.
+struct Unheard {
+    pid: i32,
+    times: u32,
+}
+
+impl Unheard {
+    /// The second one is explained, the third one obeyed.
+    fn asked(&mut self, signal: i32, end: &str) {
+        if !is_deaf(self.pid, signal) {
+            return;
+        }
+        self.times += 1;
+        if self.times + 1 == INSISTED {
+            let name = process::signal_name(signal);
+            let text = format!(
+                "{end}learnctr: process 1 has no handler for {name}, and then the kernel keeps it from it (pid_namespaces(7)); \
+                 once more ends it with SIGKILL. With --init process 1 passes signals on{end}"
+            );
+            let _ = write_all(2, text.as_bytes());
+        } else if self.times >= INSISTED {
+            let _ = process::kill(self.pid, libc::SIGKILL);
+        }
+    }
+}
+
+/// Whether this is process 1 of a pid namespace of its own, and has no handler for the signal.
+fn is_deaf(pid: i32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    let numbers: Vec<&str> = field("NSpid:").unwrap_or_default().split_whitespace().collect();
+    let caught = field("SigCgt:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    numbers.len() > 1
+        && numbers.last() == Some(&"1")
+        && caught.is_some_and(|mask| mask >> (signal - 1) & 1 == 0)
+}
+
 /// Pass on what is there; whether there can be more. EIO of a pty means that nobody has its other end.
-fn copy(from: i32, to: i32) -> bool {
+fn copy(from: i32, to: i32, mut seen: impl FnMut(&[u8])) -> bool {
     let mut buffer = [0u8; 8192];
     // SAFETY: the buffer is as long as said.
     match check(unsafe { libc::read(from, buffer.as_mut_ptr().cast(), buffer.len()) } as i64) {
         Ok(0) => false,
-        Ok(length) => buffer.get(..length as usize).is_some_and(|bytes| write_all(to, bytes)),
+        Ok(length) => buffer.get(..length as usize).is_some_and(|bytes| {
+            let written = write_all(to, bytes);
+            seen(bytes);
+            written
+        }),
         Err(Errno::EINTR | Errno(libc::EAGAIN)) => true,
         Err(_) => false,
     }

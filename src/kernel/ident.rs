@@ -68,6 +68,12 @@ const LIMITS: [(&str, Resource); 16] = [
     ("RLIMIT_STACK", Resource::Stack),
 ];
 
+/// The processors that are online (sysconf(3)); one where that is not known.
+pub fn processors() -> usize {
+    // SAFETY: no pointers.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).unwrap_or(1).max(1)
+}
+
 /// The terminal's width; what COLUMNS says, or 80, where standard output is none.
 pub fn columns() -> usize {
     let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));

@@ -70,6 +70,16 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     Ok((master, terminal))
 }
 
+/// Whether Ctrl-C at this master end becomes a signal for this process: the terminal makes signals of keys, and the
+/// process leads its foreground.
+pub fn interrupts(master: i32, pid: i32) -> bool {
+    // SAFETY: the caller's descriptor is open as long as it waits for it.
+    let master = unsafe { std::os::fd::BorrowedFd::borrow_raw(master) };
+    let signals = rustix::termios::tcgetattr(master)
+        .is_ok_and(|modes| modes.local_modes.contains(rustix::termios::LocalModes::ISIG));
+    signals && rustix::termios::tcgetpgrp(master).is_ok_and(|group| group.as_raw_nonzero().get() == pid)
+}
+
 /// The window's size of one terminal, given to another (TIOCGWINSZ, TIOCSWINSZ).
 pub fn copy_size(from: i32, to: i32) -> Result<(), Errno> {
     let mut size = std::mem::MaybeUninit::<libc::winsize>::uninit();

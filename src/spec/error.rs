@@ -19,6 +19,11 @@ impl Error {
     pub fn new(at: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> Error {
         Error { at: at.into(), found: found.into(), expected: expected.into() }
     }
+
+    /// Whether the fault is in an option, and not in a file.
+    pub fn is_of_command_line(&self) -> bool {
+        self.at.starts_with("--") || self.at.starts_with("options: ")
+    }
 }
 
 impl fmt::Display for Error {

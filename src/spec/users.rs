@@ -47,9 +47,7 @@ pub fn look_up(container: &mut Container) -> Result<(), Error> {
     let mut env = process.env().clone().unwrap_or_default();
     if !env.iter().any(|variable| variable.starts_with("HOME=")) {
         let home = entry(&passwd, user.uid()).and_then(|entry| entry.get(5).copied());
-        // The default image may be made only after this; its root lives in /root.
-        let unmade = container.image.is_some() && passwd.is_empty() && user.uid() == 0;
-        let home = home.filter(|home| home.starts_with('/')).or(unmade.then_some("/root"));
+        let home = home.filter(|home| home.starts_with('/'));
         env.push(format!("HOME={}", home.unwrap_or("/")));
         process.set_env(Some(env));
     }
@@ -95,6 +93,10 @@ fn read(container: &Container, path: &str) -> String {
         fs::open_in(&root, Path::new(path), o::O_RDONLY | o::O_NONBLOCK, 0).ok()
     };
     let mut text = Vec::new();
+    let unmade = container.image.is_some() && !roots.iter().any(|root| root.exists());
+    if let (true, Some(text)) = (unmade, crate::image::text(path)) {
+        return text.to_owned();
+    }
     if let Some(found) = roots.iter().find_map(open) {
         let file = File::from(found.fd);
         if file.metadata().is_ok_and(|about| about.is_file()) {

@@ -4,7 +4,7 @@
 //! Next: `report`.
 
 use super::palette::DIM;
-use super::stage::{indented, prose};
+use super::stage::prose;
 use super::text::Line;
 use crate::diff::{Change, Diff, Sign};
 use anstyle::Style;
@@ -69,7 +69,7 @@ pub fn telling(diff: Option<&Diff>, seen: bool, width: usize) -> Vec<Line> {
     }
     let all = diff.changes.iter().filter(|change| !change.volatile).count();
     if shown.len() > MOST || few(diff).changes.len() < all {
-        lines.push(indented(2, DIM, "… key d shows every change"));
+        lines.extend(prose(DIM, 2, "… key d shows every change", width));
     }
     lines
 }

@@ -28,7 +28,7 @@ pub fn told(diff: &Diff) -> Vec<Told> {
 pub fn render(diff: &Diff, width: usize) -> String {
     let mut lines = Vec::new();
     for probe in told(diff) {
-        lines.extend(block(&probe.name, &probe.rows, width.max(40)));
+        lines.extend(block(&probe.name, &probe.rows, width.max(16)));
     }
     lines.pop();
     join_lines(lines)

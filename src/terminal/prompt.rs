@@ -6,6 +6,7 @@
 use super::palette::{BOLD, CONTAINER, DIM};
 use super::report::KEYS;
 use super::show::Show;
+use super::stage::prose;
 use super::text::{Line, clean};
 use crate::kernel::libc_flags::{SIGHUP, SIGINT, SIGTERM};
 use crate::kernel::tty::{self, Heard, Keys, Signals};
@@ -26,6 +27,15 @@ pub enum Asked {
     Redraw,
     /// The page asked for it.
     Page(web::Command),
+}
+
+/// Where a text was shown.
+pub enum Paged {
+    /// It stays on the screen.
+    Here,
+    /// In a pager, which was left.
+    Left,
+    End(Asked),
 }
 
 /// The person at the terminal, and the container's output, which must not run into the prompt.
@@ -69,6 +79,10 @@ impl<'a> Person<'a> {
 
     fn ask_for(&mut self, prompt: &str, show: &RefCell<Show>) -> Asked {
         show.borrow_mut().say(prompt);
+        let erase = match prompt.matches('\n').count() {
+            0 => "\r\x1b[J".to_owned(),
+            above => format!("\r\x1b[{above}A\x1b[J"),
+        };
         let asked = loop {
             if let Some(asked) = self.take_typed() {
                 break asked;
@@ -89,7 +103,7 @@ impl<'a> Person<'a> {
             let ready =
                 process::poll(&[0, self.signals.raw(), output, said, ended], patience).unwrap_or_default();
             if ready.get(2) == Some(&true) {
-                show.borrow_mut().say("\r\x1b[A\x1b[J");
+                show.borrow_mut().say(&erase);
                 self.drain(&mut show.borrow_mut());
                 show.borrow_mut().say(prompt);
             }
@@ -101,7 +115,7 @@ impl<'a> Person<'a> {
                 }
             }
         };
-        show.borrow_mut().say("\r\x1b[A\x1b[J");
+        show.borrow_mut().say(&erase);
         asked
     }
 
@@ -151,16 +165,16 @@ impl<'a> Person<'a> {
     }
 
     /// A long text in the person's pager, a short one as it is.
-    pub fn page(&mut self, text: &str, show: &RefCell<Show>) -> Option<Asked> {
+    pub fn page(&mut self, text: &str, show: &RefCell<Show>) -> Paged {
         if text.lines().count() + 3 > tty::rows()
             && let Some(mut pager) = self.pager(text)
         {
             let end = self.wait(&mut pager);
             let _ = self.keys.again();
-            return end;
+            return end.map_or(Paged::Left, Paged::End);
         }
         show.borrow_mut().say(text);
-        None
+        Paged::Here
     }
 
     fn pager(&mut self, text: &str) -> Option<Child> {
@@ -215,16 +229,20 @@ pub fn ask_page(signals: &Signals, show: &RefCell<Show>) -> Asked {
     }
 }
 
-/// What is next, and the keys, as many as there is room for.
+/// What is next, and the keys; each line takes one row.
 fn prompt(next: &str, width: usize) -> String {
-    let mut line = Line::default();
-    line.push(DIM, &clean(&format!(" {next}")).chars().take(width.saturating_sub(1)).collect::<String>());
+    let mut lines = prose(DIM, 1, next, width);
     let mut keys = Line::default();
-    for (key, name, _) in KEYS {
-        if keys.columns + key.len() + name.len() + 3 < width {
-            keys.push(BOLD, &format!(" {key}"));
-            keys.push(DIM, &format!(":{name}"));
+    // The list of keys has it too.
+    let rare = |key: &str| key == "r" && width < 100;
+    for (key, name, _) in KEYS.iter().filter(|(key, ..)| !rare(key)) {
+        if keys.columns + key.len() + name.len() + 3 > width && keys.columns > 0 {
+            lines.push(std::mem::take(&mut keys));
         }
+        keys.push(BOLD, &format!(" {key}"));
+        keys.push(DIM, &format!(":{name}"));
     }
-    format!("{}\n{} ", line.styled, keys.styled)
+    lines.push(keys);
+    let text: Vec<&str> = lines.iter().map(|line| line.styled.as_str()).collect();
+    format!("{} ", text.join("\n"))
 }

@@ -113,6 +113,9 @@ pub fn failed(stage: &str, diagnosis: &Diagnosis, width: usize) -> String {
     join_lines(lines)
 }
 
+/// Below this there is no room for columns.
+const NARROW: usize = 40;
+
 /// Where the time went, a line a stage: its steps, and all of it with the views that were taken.
 pub fn times(rows: &[(String, u64, usize)], width: usize) -> String {
     let total: u64 = rows.iter().map(|(_, micros, _)| micros).sum();
@@ -120,13 +123,25 @@ pub fn times(rows: &[(String, u64, usize)], width: usize) -> String {
     let bar = width.saturating_sub(46).min(60) as u64;
     let mut lines = vec![Line::default(), heading("where the time went")];
     for (stage, micros, calls) in rows {
+        if width < NARROW {
+            lines.extend(prose(
+                Style::new(),
+                1,
+                &format!("{stage} {}, {calls} calls", duration(*micros)),
+                width,
+            ));
+            continue;
+        }
         let mut line =
             indented(2, Style::new(), &format!("{stage:<12} {:>9} {calls:>5} calls  ", duration(*micros)));
         line.push(KERNEL, &"▇".repeat((micros * bar / longest) as usize));
         lines.push(line);
     }
     let calls: usize = rows.iter().map(|(.., calls)| calls).sum();
-    lines.push(indented(2, BOLD, &format!("{:<12} {:>9} {calls:>5} calls", "all stages", duration(total))));
+    lines.push(match width < NARROW {
+        true => indented(1, BOLD, &format!("in all {}", duration(total))),
+        false => indented(2, BOLD, &format!("{:<12} {:>9} {calls:>5} calls", "all stages", duration(total))),
+    });
     join_lines(lines)
 }
 

@@ -108,7 +108,10 @@ impl Show {
         self.began = Instant::now();
         self.times.clear();
         self.last = None;
-        let emptied = self.trace.as_mut().map_or(Ok(()), |file| file.set_len(0).and_then(|()| file.rewind()));
+        // A pipe or a device has nothing to be emptied of, and says EINVAL.
+        let is_file = |file: &&mut File| file.metadata().is_ok_and(|about| about.is_file());
+        let file = self.trace.as_mut().filter(is_file);
+        let emptied = file.map_or(Ok(()), |file| file.set_len(0).and_then(|()| file.rewind()));
         self.note(emptied);
         if let Some(feed) = &mut self.feed {
             feed.restart();
@@ -232,5 +235,5 @@ fn exited(status: i32) -> String {
         128.. => format!("was ended by {}", crate::step::signal_name(status - 128)),
         _ => format!("has ended with status {status}"),
     };
-    join_lines([indented(1, KERNEL, &format!("the command {how}"))])
+    join_lines(prose(KERNEL, 1, &format!("the command {how}"), width()))
 }

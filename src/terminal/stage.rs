@@ -83,16 +83,21 @@ pub fn rule(width: usize) -> Line {
 
 /// What is to be said before a stage is played.
 pub fn before(number: usize, ids: &[String], stage: &PrintedStage, width: usize) -> String {
-    let mut lines = vec![Line::default(), rule(width), strip(number, ids, width), Line::default()];
-    let title = format!("{}: {}", stage.stage, stage.title);
-    lines.push(indented(1, BOLD, &clean(&title)));
+    let mut lines = vec![Line::default(), rule(width)];
+    let strip = strip(number, ids, width);
+    match strip.columns <= width {
+        true => lines.push(strip),
+        false => lines.extend(prose(BOLD, 1, &format!("stage {} of {}", number + 1, ids.len()), width)),
+    }
+    lines.push(Line::default());
+    lines.extend(prose(BOLD, 1, &format!("{}: {}", stage.stage, stage.title), width));
     lines.extend(prose(Style::new(), 1, &stage.question, width));
     for note in &stage.notes {
         lines.extend(prose(DIM, 1, &format!("note: {note}"), width));
     }
     if !stage.moves.is_empty() {
         lines.push(Line::default());
-        lines.push(heading("will be called, and why"));
+        lines.extend(prose(BOLD, 1, "will be called, and why", width));
         lines.extend(will(&stage.moves, width));
     }
     join_lines(lines)
@@ -108,7 +113,8 @@ fn will(moves: &[PrintedMove], width: usize) -> Vec<Line> {
         // The last is what the stage comes to, so it is never among those left out.
         if hidden > 1 && at + 1 < groups.len() && at + 2 > KINDS {
             if at + 1 == KINDS {
-                lines.push(indented(9, DIM, &format!("… {hidden} more kinds of call; key a shows each")));
+                let more = format!("… {hidden} more kinds of call; key a shows each");
+                lines.extend(prose(DIM, 9, &more, width));
             }
             continue;
         }
@@ -182,7 +188,8 @@ pub fn after(steps: &[Stepped], micros: u64, diff: Option<&Diff>, seen: bool, wi
     let mut called = vec![Line::default(), heading("was called")];
     called.extend(calls(steps, column));
     called.extend(prose(DIM, 2, &time(steps, micros), column));
-    let mut changed = vec![Line::default(), heading("what the kernel says now")];
+    let mut changed = vec![Line::default()];
+    changed.extend(prose(BOLD, 1, "what the kernel says now", width));
     changed.extend(super::changes::telling(diff, seen, if wide { width - column - 1 } else { width }));
     let lines = match wide {
         true => beside(called, changed, column + 1),
@@ -284,11 +291,12 @@ fn time(steps: &[Stepped], micros: u64) -> String {
     }
 }
 
+/// The beginning, up to the end of a word.
 fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or(text)),
-        None => text.to_owned(),
-    }
+    let Some((at, _)) = text.char_indices().nth(most) else { return text.to_owned() };
+    let head = text.get(..at).unwrap_or(text);
+    let end = head.rfind(' ').map(|space| space + 1).or_else(|| Some(head.find('(')? + 1));
+    format!("{}…", end.and_then(|end| head.get(..end)).unwrap_or(head))
 }
 
 pub fn duration(micros: u64) -> String {

@@ -118,6 +118,8 @@ pub fn block(title: &str, rows: &[Row], width: usize) -> Vec<Line> {
 
 fn row_lines(row: &Row, indent: usize, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
+    // Where a second column has no room, it is below the first.
+    let indent = if width < indent + LEAST { 4 } else { indent };
     let mut line = Line::default();
     line.pad(2);
     if row.label.width() + 4 > indent {
@@ -145,11 +147,14 @@ fn row_lines(row: &Row, indent: usize, width: usize) -> Vec<Line> {
     lines
 }
 
+/// Narrower than this nothing can be read.
+const LEAST: usize = 10;
+
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    let options = textwrap::Options::new(width.max(10)).break_words(true);
+    let options = textwrap::Options::new(width.max(LEAST)).break_words(true);
     textwrap::wrap(text, options).into_iter().map(|line| line.into_owned()).collect()
 }
 

@@ -240,7 +240,9 @@ fn by_hand(stage: &Played) -> Vec<(&'static str, String)> {
     let observe = Some(observe.join(" ")).filter(|command| !command.is_empty() && command != "true");
     let mut hand: Vec<_> = observe.iter().map(|command| ("on the host", command.clone())).collect();
     if let Some(pid) = stage.pid.filter(|_| stage.view.is_some()) {
-        hand.extend(observe.map(|command| ("in the container", format!("sudo nsenter -t {pid} -a {command}"))));
+        hand.extend(
+            observe.map(|command| ("in the container", format!("sudo nsenter -t {pid} -a {command}"))),
+        );
         hand.push(("everything that is drawn here", format!("sudo learnctr view {pid}")));
     }
     hand
@@ -249,7 +251,11 @@ fn by_hand(stage: &Played) -> Vec<(&'static str, String)> {
 /// A word as a shell reads it back.
 fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// Before a stage has run, who will fill the drawing; after, why there is nothing to see.

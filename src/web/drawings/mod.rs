@@ -97,8 +97,7 @@ fn telling(groups: &BTreeMap<String, Cgroup>) -> Option<(&str, &Cgroup)> {
     found.map(|(key, group)| (key.as_str(), group))
 }
 
-pub static TABLE: [Drawing; 4] =
-    [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING];
+pub static TABLE: [Drawing; 4] = [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
     TABLE.iter().find(|drawing| drawing.id == id)
