@@ -266,7 +266,10 @@ fn devices(ground: &Ground, moves: &mut Vec<Move>) {
             owner,
         )
     });
-    for (path, kind, major, minor, mode, (uid, gid)) in known.chain(asked) {
+    // What is mounted at the very place of a node (`-v /dev/urandom:/dev/random`) was asked for in its stead.
+    let mounts = ground.container.spec.mounts().as_deref().unwrap_or_default();
+    let taken = |path: &Path| mounts.iter().any(|one| one.destination() == path);
+    for (path, kind, major, minor, mode, (uid, gid)) in known.chain(asked).filter(|(path, ..)| !taken(path)) {
         let at = At::Root(path.clone());
         if nested {
             moves.push(point(&at, Kind::File, None));
