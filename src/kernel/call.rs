@@ -119,6 +119,19 @@ impl Answer for std::os::fd::OwnedFd {
     }
 }
 
+/// Text that is put together only if it is shown: of most calls nobody wants to know the arguments.
+pub struct Lazy<F>(F);
+
+impl<F: Fn(&mut fmt::Formatter) -> fmt::Result> fmt::Display for Lazy<F> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        (self.0)(f)
+    }
+}
+
+pub fn lazy<F: Fn(&mut fmt::Formatter) -> fmt::Result>(show: F) -> Lazy<F> {
+    Lazy(show)
+}
+
 /// Make one system call: `args` is its argument list in strace's grammar, `make` makes it.
 pub fn call<T: Answer, E: Into<Errno>>(
     name: &str,

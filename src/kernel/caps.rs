@@ -77,9 +77,12 @@ pub fn set(sets: &CapSets) -> Result<(), Errno> {
 
 /// Drop every capability of the bounding set that is not kept; it needs CAP_SETPCAP, so it comes first.
 pub fn bound(keep: u64) -> Result<(), Errno> {
-    for cap in 0..=last() {
-        if keep >> cap & 1 == 0 && process::in_bounding(cap)? {
-            process::drop_bounding(cap)?;
+    for cap in 0..64 {
+        match process::in_bounding(cap) {
+            Ok(true) if keep >> cap & 1 == 0 => process::drop_bounding(cap)?,
+            Ok(_) => {}
+            // Past the kernel's last one.
+            Err(_) => break,
         }
     }
     Ok(())

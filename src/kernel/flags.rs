@@ -2,6 +2,9 @@
 //!
 //! Next: the wrappers that print their arguments with them.
 
+use super::call::lazy;
+use std::fmt::Display;
+
 /// A table of flag names with their bits.
 pub type Names = &'static [(&'static str, u64)];
 
@@ -29,17 +32,21 @@ table!(RESOLVE, "openat2(2)",
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// `MS_NOSUID|MS_NODEV`, unknown bits in hexadecimal, `0` for none.
-pub fn names(table: Names, bits: u64) -> String {
-    let mut rest = bits;
-    let mut found = Vec::new();
-    for (name, bit) in table {
-        if *bit != 0 && rest & bit == *bit {
-            found.push((*name).to_owned());
-            rest &= !bit;
+pub fn names(table: Names, bits: u64) -> impl Display {
+    lazy(move |f| {
+        let mut rest = bits;
+        let mut between = "";
+        for (name, bit) in table {
+            if *bit != 0 && rest & bit == *bit {
+                write!(f, "{between}{name}")?;
+                between = "|";
+                rest &= !bit;
+            }
         }
-    }
-    if rest != 0 {
-        found.push(format!("{rest:#x}"));
-    }
-    if found.is_empty() { "0".to_owned() } else { found.join("|") }
+        match rest {
+            0 if bits == 0 => f.write_str("0"),
+            0 => Ok(()),
+            rest => write!(f, "{between}{rest:#x}"),
+        }
+    })
 }

@@ -4,10 +4,12 @@
 //!
 //! Next: `process`, which changes what the process is.
 
-use super::call::call;
+use super::call::{call, lazy};
 use super::flags::{self, names};
 use super::{Errno, check, cstr};
+use crate::step::{option, text};
 use std::ffi::CString;
+use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -31,7 +33,7 @@ impl Opened {
 
 impl std::fmt::Display for Opened {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{}<{}>", self.fd.as_raw_fd(), crate::step::text(&self.label))
+        write!(f, "{}<{}>", self.fd.as_raw_fd(), text(&self.label))
     }
 }
 
@@ -41,8 +43,8 @@ impl AsFd for Opened {
     }
 }
 
-fn quoted(path: &Path) -> String {
-    format!("\"{}\"", crate::step::text(&path.to_string_lossy()))
+fn quoted(path: &Path) -> impl Display {
+    lazy(move |f| write!(f, "\"{}\"", text(&path.to_string_lossy())))
 }
 
 /// open(2) on a path of the host.
@@ -193,7 +195,7 @@ pub fn rmdir(path: &Path) -> Result<(), Errno> {
 
 pub fn symlink(target: &str, parent: &Opened, name: &Path) -> Result<(), Errno> {
     let (to, path) = (cstr(Path::new(target))?, cstr(name)?);
-    call("symlinkat", format_args!("\"{}\", {parent}, {}", crate::step::text(target), quoted(name)), || {
+    call("symlinkat", format_args!("\"{}\", {parent}, {}", text(target), quoted(name)), || {
         // SAFETY: both strings outlive the call.
         check(unsafe { libc::symlinkat(to.as_ptr(), parent.fd.as_raw_fd(), path.as_ptr()) } as i64)
             .map(|_| ())
@@ -218,12 +220,15 @@ pub fn mknod(parent: &Opened, name: &Path, kind: char, device: (u32, u32), mode:
     let path = cstr(name)?;
     let (bits, label) = node_type(kind);
     let number = libc::makedev(device.0, device.1);
-    let args = format!("{parent}, {}, {label}|{mode:#o}, makedev({}, {})", quoted(name), device.0, device.1);
-    call("mknodat", format_args!("{args}"), || {
-        // SAFETY: path outlives the call.
-        check(unsafe { libc::mknodat(parent.fd.as_raw_fd(), path.as_ptr(), bits | mode, number) } as i64)
-            .map(|_| ())
-    })
+    call(
+        "mknodat",
+        format_args!("{parent}, {}, {label}|{mode:#o}, makedev({}, {})", quoted(name), device.0, device.1),
+        || {
+            // SAFETY: path outlives the call.
+            check(unsafe { libc::mknodat(parent.fd.as_raw_fd(), path.as_ptr(), bits | mode, number) } as i64)
+                .map(|_| ())
+        },
+    )
 }
 
 /// chmod and chown of something just made. By a descriptor of the thing itself: where another container has the
@@ -233,7 +238,7 @@ pub fn dress(parent: &Opened, name: &Path, mode: u32, owner: Option<(u32, u32)>)
     let magic = cstr(Path::new(&made.magic()))?;
     call(
         "fchmodat",
-        format_args!("AT_FDCWD, \"{}\"<{}>, {mode:#o}", made.magic(), crate::step::text(&made.label)),
+        format_args!("AT_FDCWD, \"{}\"<{}>, {mode:#o}", made.magic(), text(&made.label)),
         || {
             // SAFETY: magic outlives the call.
             check(unsafe { libc::fchmodat(libc::AT_FDCWD, magic.as_ptr(), mode, 0) } as i64).map(|_| ())
@@ -258,7 +263,7 @@ pub fn chown(path: &Path, uid: u32, gid: u32) -> Result<(), Errno> {
 
 /// Write the whole text with one write(2): /proc and cgroup files take a value in one piece or not at all.
 pub fn write_all(opened: &Opened, text: &str) -> Result<(), Errno> {
-    call("write", format_args!("{opened}, \"{}\", {}", crate::step::text(text), text.len()), || {
+    call("write", format_args!("{opened}, {}, {}", option(Some(text)), text.len()), || {
         // SAFETY: the buffer is as long as said.
         let wrote =
             check(unsafe { libc::write(opened.fd.as_raw_fd(), text.as_ptr().cast(), text.len()) as i64 })?;
@@ -271,31 +276,37 @@ pub fn write_all(opened: &Opened, text: &str) -> Result<(), Errno> {
 pub fn mount(
     source: Option<&str>,
     target: &str,
-    label: &str,
+    label: impl Display,
     fstype: Option<&str>,
     mount_flags: u64,
     data: Option<&str>,
 ) -> Result<(), Errno> {
     let text = |value: Option<&str>| value.map(|v| CString::new(v).map_err(|_| Errno::EINVAL)).transpose();
     let (from, to, kind, options) = (text(source)?, text(Some(target))?, text(fstype)?, text(data)?);
-    let show = |value: Option<&str>| {
-        value.map_or_else(|| "NULL".to_owned(), |v| format!("\"{}\"", crate::step::text(v)))
-    };
-    let args = format!(
-        "{}, \"{target}\"{label}, {}, {}, {}",
-        show(source),
-        show(fstype),
-        names(flags::MOUNT, mount_flags),
-        show(data)
-    );
     let pointer = |value: &Option<CString>| value.as_ref().map_or(std::ptr::null(), |v| v.as_ptr());
-    call("mount", format_args!("{args}"), || {
-        // SAFETY: each pointer is null or a C string that outlives the call.
-        check(unsafe {
-            libc::mount(pointer(&from), pointer(&to), pointer(&kind), mount_flags, pointer(&options).cast())
-        } as i64)
-        .map(|_| ())
-    })
+    call(
+        "mount",
+        format_args!(
+            "{}, \"{target}\"{label}, {}, {}, {}",
+            option(source),
+            option(fstype),
+            names(flags::MOUNT, mount_flags),
+            option(data)
+        ),
+        || {
+            // SAFETY: each pointer is null or a C string that outlives the call.
+            check(unsafe {
+                libc::mount(
+                    pointer(&from),
+                    pointer(&to),
+                    pointer(&kind),
+                    mount_flags,
+                    pointer(&options).cast(),
+                )
+            } as i64)
+            .map(|_| ())
+        },
+    )
 }
 
 /// mount(2) on something opened, by its descriptor.
@@ -306,8 +317,8 @@ pub fn mount_on(
     mount_flags: u64,
     data: Option<&str>,
 ) -> Result<(), Errno> {
-    let label = format!("<{}>", crate::step::text(&target.label));
-    mount(source, &target.magic(), &label, fstype, mount_flags, data)
+    let label = lazy(|f| write!(f, "<{}>", text(&target.label)));
+    mount(source, &target.magic(), label, fstype, mount_flags, data)
 }
 
 pub fn umount(target: &Path, umount_flags: u64) -> Result<(), Errno> {
@@ -453,10 +464,11 @@ pub fn mount_flags(opened: &Opened) -> Result<u64, Errno> {
     Ok(PAIRS.iter().filter(|(st, _)| given & st != 0).fold(given & SAME, |flags, (_, ms)| flags | ms))
 }
 
-/// Create a file of the host's and write it; it must not be there as a symlink.
+/// Create a file of the host's and write it, or write one that is still empty; it must not be there as a symlink.
+/// It is not truncated: what follows a truncation ext4 writes to the disk at once (auto_da_alloc, ext4(5)).
 pub fn create(path: &Path, text: &str) -> Result<(), Errno> {
     let name = cstr(path)?;
-    let open_flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let open_flags = libc::O_WRONLY | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let fd = call(
         "openat",
         format_args!("AT_FDCWD, {}, {}, 0644", quoted(path), names(flags::OPEN, open_flags as u64)),

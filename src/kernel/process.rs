@@ -3,7 +3,7 @@
 //!
 //! Next: `caps`, then `spawn`, which starts the process that becomes the container.
 
-use super::call::call;
+use super::call::{call, lazy};
 use super::flags::{self, names};
 use super::fs::Opened;
 use super::{Errno, check};
@@ -43,9 +43,15 @@ pub fn clone(what: u64, cgroup: Option<&Opened>) -> Result<Cloned, Errno> {
     args.flags = what | into;
     args.exit_signal = exit_signal;
     args.cgroup = cgroup.map_or(0, |c| c.fd.as_raw_fd() as u64);
-    let group = cgroup.map_or_else(String::new, |c| format!(", cgroup={c}"));
-    let named = names(flags::CLONE, what) + if cgroup.is_some() { "|CLONE_INTO_CGROUP" } else { "" };
-    let shown = format!("{{flags={}, exit_signal={exit_signal}{group}}}, 88", named);
+    let shown = lazy(|f| {
+        write!(f, "{{flags={}", names(flags::CLONE, what))?;
+        match cgroup {
+            Some(group) => {
+                write!(f, "|CLONE_INTO_CGROUP, exit_signal={exit_signal}, cgroup={group}}}, 88")
+            }
+            None => write!(f, ", exit_signal={exit_signal}}}, 88"),
+        }
+    });
     let made = call("clone3", format_args!("{shown}"), || {
         // SAFETY: no CLONE_VM, so the child has its own copy of everything, as after fork(2); this process
         // has one thread, so no lock is held by a thread that the child lacks.
@@ -110,7 +116,7 @@ pub fn no_new_privs() -> Result<(), Errno> {
 
 pub fn drop_bounding(cap: u32) -> Result<(), Errno> {
     prctl(
-        format_args!("PR_CAPBSET_DROP, {}", super::caps::name(cap)),
+        format_args!("PR_CAPBSET_DROP, {}", lazy(|f| f.write_str(&super::caps::name(cap)))),
         libc::PR_CAPBSET_DROP,
         u64::from(cap),
         0,
@@ -125,9 +131,9 @@ pub fn in_bounding(cap: u32) -> Result<bool, Errno> {
 }
 
 pub fn ambient_raise(cap: u32) -> Result<(), Errno> {
-    let shown = format_args!("PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, {}", super::caps::name(cap)).to_string();
-    prctl(format_args!("{shown}"), libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(cap))
-        .map(|_| ())
+    let name = lazy(|f| f.write_str(&super::caps::name(cap)));
+    let shown = format_args!("PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, {name}");
+    prctl(shown, libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, u64::from(cap)).map(|_| ())
 }
 
 pub fn set_groups(gids: &[u32]) -> Result<(), Errno> {

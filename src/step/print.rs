@@ -3,8 +3,9 @@
 //! Next: `crate::stage`.
 
 use super::{At, Link, Step};
+use crate::kernel::call::lazy;
 use crate::kernel::flags::{self, names};
-use std::fmt;
+use std::fmt::{self, Write};
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -17,17 +18,20 @@ impl fmt::Display for At {
 }
 
 /// A string as strace prints it: quotes and what cannot be printed are escaped, long ones are cut.
-pub fn text(raw: &str) -> String {
+pub fn text(raw: &str) -> impl fmt::Display {
     const MOST: usize = 200;
-    let mut out: String = raw.chars().take(MOST).flat_map(char::escape_default).collect();
-    if raw.chars().nth(MOST).is_some() {
-        out.push_str("\"…");
-    }
-    out
+    lazy(move |f| {
+        raw.chars().take(MOST).flat_map(char::escape_default).try_for_each(|part| f.write_char(part))?;
+        if raw.chars().nth(MOST).is_some() { f.write_str("\"…") } else { Ok(()) }
+    })
 }
 
-fn option(value: &Option<String>) -> String {
-    value.as_ref().map_or_else(|| "NULL".to_owned(), |v| format!("\"{}\"", text(v)))
+/// The same between quotes; `NULL` for none.
+pub fn option(value: Option<&str>) -> impl fmt::Display {
+    lazy(move |f| match value {
+        Some(value) => write!(f, "\"{}\"", text(value)),
+        None => f.write_str("NULL"),
+    })
 }
 
 fn list(items: &[String]) -> String {
@@ -123,10 +127,10 @@ impl fmt::Display for Step {
             Step::Mount { source, target, fstype, flags, data } => write!(
                 f,
                 "mount({}, {target}, {}, {}, {})",
-                option(source),
-                option(fstype),
+                option(source.as_deref()),
+                option(fstype.as_deref()),
                 names(flags::MOUNT, *flags),
-                option(data)
+                option(data.as_deref())
             ),
             Step::Remount { target, set, .. } => write!(
                 f,
@@ -188,7 +192,7 @@ impl fmt::Display for Step {
             }
             Step::NoNewPrivs => write!(f, "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)"),
             Step::Seccomp { flags, program } => {
-                write!(f, "seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {{len={}}})", program.0.len() / 8)
+                write!(f, "seccomp(SECCOMP_SET_MODE_FILTER, {flags:#x}, {{len={}}})", program.0.len())
             }
             Step::Setsid => write!(f, "setsid()"),
             Step::Terminal { .. } => write!(
