@@ -313,7 +313,7 @@ fn a_journal_that_is_being_made_is_not_swept() {
         let mut made = 0;
         while !sweeper.is_finished() {
             let Ok(Some(journal)) = journal::Journal::create(&state, &name()) else { continue };
-            assert!(journal.directory().join("journal").exists(), "journal {made} is gone");
+            assert!(journal.path().exists(), "journal {made} is gone");
             assert!(journal.undo().is_empty());
             made += 1;
         }

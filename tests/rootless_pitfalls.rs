@@ -98,6 +98,6 @@ fn a_place_that_is_somebody_elses() {
         "state",
         "LEARNCTR_STATE=/proc/x $L run -- true",
         1,
-        &["mkdir(\"/proc/x/", "the journal of what has to be undone", "LEARNCTR_STATE=DIR"],
+        &["open(\"/proc/x/", "the journal of what has to be undone", "LEARNCTR_STATE=DIR"],
     );
 }

@@ -7,43 +7,37 @@ use crate::kernel::Errno;
 use crate::step::Step;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The journal of one session: a directory below the state directory, locked while its owner lives.
+/// The journal of one session: a file in the state directory, locked while its owner lives.
 pub struct Journal {
-    directory: PathBuf,
+    path: PathBuf,
     file: File,
     undos: Vec<Step>,
 }
 
-const FILE: &str = "journal";
 const LONGEST: u64 = 1 << 20;
 
 impl Journal {
     /// Make and lock the journal of the container `id`; none where its owner lives.
     pub fn create(state: &Path, id: &str) -> std::io::Result<Option<Journal>> {
-        let directory = state.join(id);
-        let path = directory.join(FILE);
+        let path = state.join(id);
+        std::fs::create_dir_all(state)?;
         loop {
-            std::fs::create_dir_all(&directory)?;
-            // One who sweeps may find it before it is locked, and take it away.
-            let again = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-            let file = match OpenOptions::new().create(true).append(true).read(true).open(&path) {
-                Err(error) if again(&error) => continue,
-                other => other?,
-            };
+            let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(&path)?;
             if !crate::kernel::lock::try_exclusive(&file)? {
                 return Ok(None);
             }
+            // One who sweeps may have found it before it was locked, and taken it away.
             if is_at(&file, &path)? {
-                return Ok(Some(Journal { directory, file, undos: Vec::new() }));
+                return Ok(Some(Journal { path, file, undos: Vec::new() }));
             }
         }
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Write down how a step is undone, before it is made.
@@ -72,7 +66,7 @@ impl Journal {
     pub fn undo(mut self) -> Vec<(Step, Errno)> {
         let refused = undo_all(&mut self.undos);
         if refused.is_empty() {
-            let _ = std::fs::remove_dir_all(&self.directory);
+            let _ = std::fs::remove_file(&self.path);
         }
         refused
     }
@@ -110,14 +104,10 @@ pub fn sweep(state: &Path) -> Vec<Leftover> {
     entries.flatten().filter_map(|entry| sweep_one(&entry.path())).collect()
 }
 
-fn sweep_one(directory: &Path) -> Option<Leftover> {
-    let Ok(file) = OpenOptions::new().read(true).write(true).open(directory.join(FILE)) else {
-        // Its maker was killed before there was a journal in it, or is about to make one, and tries again.
-        let _ = std::fs::remove_dir(directory);
-        return None;
-    };
+fn sweep_one(path: &Path) -> Option<Leftover> {
+    let file = OpenOptions::new().read(true).write(true).open(path).ok()?;
     // One that is gone by now was its owner's to remove.
-    if !crate::kernel::lock::try_exclusive(&file).ok()? || !is_at(&file, &directory.join(FILE)).ok()? {
+    if !crate::kernel::lock::try_exclusive(&file).ok()? || !is_at(&file, path).ok()? {
         return None;
     }
     // Borrowed, as the lock ends with the file.
@@ -128,8 +118,8 @@ fn sweep_one(directory: &Path) -> Option<Leftover> {
         .collect();
     let refused = undo_all(&mut undos);
     if refused.is_empty() {
-        let _ = std::fs::remove_dir_all(directory);
+        let _ = std::fs::remove_file(path);
     }
-    let id = directory.file_name()?.to_string_lossy().into_owned();
+    let id = path.file_name()?.to_string_lossy().into_owned();
     Some(Leftover { id, refused })
 }
