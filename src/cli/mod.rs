@@ -31,7 +31,9 @@ pub struct Cli {
     color: clap::ColorChoice,
 }
 
+// The options of the others are not even put together.
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     Step(step::Args),
     Run(run::Args),

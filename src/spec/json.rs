@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A value of the OCI types; an error says where in the JSON the fault is.
 pub fn from_value<T: DeserializeOwned>(value: Value, file: &str) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value.clone()).map_err(|error| {
+    serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         let found = at(&value, error.path()).map_or("nothing".to_owned(), excerpt);
         let at = if path == "." { file.to_owned() } else { format!("{file}: {path}") };
