@@ -140,7 +140,7 @@ fn order(ground: &Ground) -> Vec<&'static Stage> {
 /// breath with the command: there is no pause between the two.
 fn with_the_command(mut stages: Vec<Planned>, ground: &Ground) -> Vec<Planned> {
     let Some((program, _)) = &ground.choices.filter else { return stages };
-    let filter = [program.instructions().unwrap_or_default()];
+    let filter = [&program.0];
     let refused = |name: &&str| {
         let verdict = crate::kernel::seccomp::ask(&filter, name);
         !matches!(verdict, Some(Verdict::Always(action)) if action.lets_through())

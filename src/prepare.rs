@@ -147,8 +147,7 @@ fn filter(
 }
 
 fn given(program: seccomp::Program) -> Option<(Program, u64)> {
-    let bytes = crate::kernel::bpf::to_bytes(&program.filter);
-    Some((Program(bytes), u64::from(program.flags)))
+    Some((Program(program.filter), u64::from(program.flags)))
 }
 
 /// Names and addresses that collide with nothing that this host has now.

@@ -6,10 +6,11 @@
 
 mod print;
 
-pub use print::{signal_name, text};
+pub use print::{option, signal_name, text};
 
 use crate::kernel::bpf::{self, Insn};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ pub struct Command {
 
 /// One kernel call with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
     // Files, on either side.
     Mkdir {
@@ -112,7 +113,7 @@ pub enum Step {
         path: PathBuf,
         text: String,
     },
-    /// Create or replace a file of the host's (the container's hostname, hosts, resolv.conf).
+    /// Create a file of the host's, or fill one that is empty (the container's hostname, hosts, resolv.conf).
     Create {
         path: PathBuf,
         text: String,
@@ -316,54 +317,46 @@ pub enum Step {
     Exec(Command),
 }
 
-/// A seccomp filter's instructions, eight bytes each (bpf(4)); written as hexadecimal.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Program(pub Vec<u8>);
+/// A seccomp filter's instructions; written as hexadecimal, sixteen digits each (bpf(4)).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Program(pub Vec<Insn>);
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "Program({} instructions)", self.0.len() / 8)
+        write!(f, "Program({} instructions)", self.0.len())
     }
 }
 
-impl From<Program> for String {
-    fn from(program: Program) -> String {
+impl Serialize for Program {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-        let mut text = String::with_capacity(program.0.len() * 2);
-        for byte in program.0 {
-            text.push(digit(byte >> 4));
-            text.push(digit(byte));
+        let mut text = String::with_capacity(self.0.len() * 16);
+        for insn in &self.0 {
+            let whole = bpf::to_word(insn);
+            let digits: [u8; 16] = std::array::from_fn(|at| DIGITS[(whole >> (60 - 4 * at) & 15) as usize]);
+            text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
         }
-        text
+        serializer.serialize_str(&text)
     }
 }
 
-impl TryFrom<String> for Program {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Program, &'static str> {
-        let value = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err("a filter is written in hexadecimal"),
+impl<'de> Deserialize<'de> for Program {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Program, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (words, rest) = text.as_bytes().as_chunks::<16>();
+        let value = |digit: &u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
         };
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if !rest.is_empty() || pairs.len() % 8 != 0 {
-            return Err("a filter is a whole number of eight-byte instructions");
+        let word = |digits: &[u8; 16]| {
+            digits.iter().try_fold(0, |word, digit| Some(word << 4 | u64::from(value(digit)?)))
+        };
+        let insns = words.iter().map(|digits| word(digits).map(bpf::from_word)).collect::<Option<_>>();
+        match insns {
+            Some(insns) if rest.is_empty() => Ok(Program(insns)),
+            _ => Err(D::Error::custom("a filter is a whole number of instructions, sixteen digits each")),
         }
-        pairs
-            .iter()
-            .map(|[high, low]| Ok(value(*high)? << 4 | value(*low)?))
-            .collect::<Result<_, _>>()
-            .map(Program)
-    }
-}
-
-impl Program {
-    /// The instructions; none where a part of one is left over.
-    pub fn instructions(&self) -> Option<Vec<Insn>> {
-        bpf::from_bytes(&self.0)
     }
 }
 

@@ -70,7 +70,7 @@ fn plan(mode: cgroup::Mode, line: &[&str], one_by_one: bool) -> Plan {
         container: [10, 11, 12, 14].into(),
         prefix: 30,
     };
-    let filter = learnctr::step::Program(vec![0; 8]);
+    let filter = learnctr::step::Program(vec![learnctr::kernel::bpf::from_word(0)]);
     let choices = Choices { veth: Some(veth), filter: Some((filter, 0)), terminal: false };
     let ways = Ways { one_by_one, ..Default::default() };
     Plan::make(&Ground { container: &container, host: &host, ways, choices }).unwrap()

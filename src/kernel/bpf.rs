@@ -48,30 +48,27 @@ pub const DATA_LEN: u32 = 64;
 
 /// Bytes, eight an instruction, in the host's order: what the kernel and libseccomp export.
 pub fn to_bytes(filter: &[Insn]) -> Vec<u8> {
-    filter
-        .iter()
-        .flat_map(|insn| {
-            let [a, b] = insn.code.to_ne_bytes();
-            let [c, d, e, f] = insn.k.to_ne_bytes();
-            [a, b, insn.jt, insn.jf, c, d, e, f]
-        })
-        .collect()
+    let mut bytes = Vec::with_capacity(filter.len() * 8);
+    filter.iter().for_each(|insn| bytes.extend_from_slice(&to_word(insn).to_be_bytes()));
+    bytes
+}
+
+/// The same bytes as one number, the first of them the highest.
+pub fn to_word(insn: &Insn) -> u64 {
+    let [a, b] = insn.code.to_ne_bytes();
+    let [c, d, e, f] = insn.k.to_ne_bytes();
+    u64::from_be_bytes([a, b, insn.jt, insn.jf, c, d, e, f])
+}
+
+pub fn from_word(word: u64) -> Insn {
+    let [a, b, jt, jf, c, d, e, f] = word.to_be_bytes();
+    Insn { code: u16::from_ne_bytes([a, b]), jt, jf, k: u32::from_ne_bytes([c, d, e, f]) }
 }
 
 /// The instructions of exported bytes; none where a part of one is left over.
 pub fn from_bytes(bytes: &[u8]) -> Option<Vec<Insn>> {
     let (chunks, rest) = bytes.as_chunks::<8>();
-    rest.is_empty().then(|| {
-        chunks
-            .iter()
-            .map(|&[a, b, jt, jf, c, d, e, f]| Insn {
-                code: u16::from_ne_bytes([a, b]),
-                jt,
-                jf,
-                k: u32::from_ne_bytes([c, d, e, f]),
-            })
-            .collect()
-    })
+    rest.is_empty().then(|| chunks.iter().map(|bytes| from_word(u64::from_be_bytes(*bytes))).collect())
 }
 
 /// What an operation does, once decoded.

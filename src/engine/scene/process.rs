@@ -120,7 +120,7 @@ impl Scene<'_> {
     /// itself. `None` where it depends on the arguments.
     pub fn own_filter_refuses(&self) -> Option<bool> {
         let filter = self.made().find_map(|step| match step {
-            Step::Seccomp { program, .. } => program.instructions(),
+            Step::Seccomp { program, .. } => Some(&program.0),
             _ => None,
         });
         let Some(filter) = filter else { return Some(false) };
