@@ -47,16 +47,18 @@ pub struct Move {
     pub undo: Option<Step>,
     /// It may take its time while the child goes on; it is waited for before anything that relies on it.
     pub beside: bool,
+    /// It is the host's alone: whatever the child has been told to do before may still be going on.
+    pub alone: bool,
 }
 
 impl Move {
     pub fn host(step: Step, why: impl Into<Cow<'static, str>>) -> Move {
         let undo = step.undo();
-        Move { side: Side::Host, step, why: why.into(), undo, beside: false }
+        Move { side: Side::Host, step, why: why.into(), undo, beside: false, alone: false }
     }
 
     pub fn child(step: Step, why: impl Into<Cow<'static, str>>) -> Move {
-        Move { side: Side::Child, step, why: why.into(), undo: None, beside: false }
+        Move { side: Side::Child, step, why: why.into(), undo: None, beside: false, alone: false }
     }
 
     pub fn undone_by(mut self, undo: Step) -> Move {
@@ -72,6 +74,11 @@ impl Move {
 
     pub fn beside(mut self) -> Move {
         self.beside = true;
+        self
+    }
+
+    pub fn alone(mut self) -> Move {
+        self.alone = true;
         self
     }
 }

@@ -4,7 +4,7 @@ use super::build::Build;
 use crate::engine::session::{Recording, Session};
 use crate::engine::{journal, oom};
 use crate::kernel::attach::Attached;
-use crate::kernel::spawn::Stdio3;
+use crate::kernel::spawn::{Started, Stdio3};
 use crate::prepare::Purpose;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -31,6 +31,9 @@ pub fn main(args: Args) -> super::Result {
     // Before anything is made, so that Ctrl-C cannot leave half of it behind.
     let attached = Attached::new()?;
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    // First of all: it starts up while this process finds out what it is to do. Where it is refused, it is tried again
+    // when the plan says so, and the cause is found.
+    let started = Started::now(&Stdio3::Inherit).ok();
     let (prepared, plan) = args.build.plan(Purpose::Run { terminal })?;
     for left in journal::sweep(&prepared.host.dirs.state) {
         super::out::tell!(
@@ -42,7 +45,8 @@ pub fn main(args: Args) -> super::Result {
         anstream::eprintln!("learnctr: {}: {}", note.stage, note.text);
     }
     let mut tell = |_| {};
-    let mut session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
+    let session = Session::new(&plan, &prepared.host, Recording::Nothing, Stdio3::Inherit, &mut tell)?;
+    let mut session = session.with(started);
     let exec = plan.position("exec").map_or(plan.stages.len(), |exec| exec + 1);
     let built = session.play(0..exec);
     let outcome = match (built, session.pid()) {

@@ -24,6 +24,8 @@ pub(crate) struct Child {
     namespaces: Vec<Opened>,
     terminal: Option<Opened>,
     master: Option<OwnedFd>,
+    /// A step was refused: what was sent before the session knew of it is not made any more.
+    refused: bool,
 }
 
 /// What one step leads to besides its outcome.
@@ -51,7 +53,8 @@ pub fn main(args: &[String]) -> ! {
     let mut child = Child::of(channel);
     loop {
         match child.channel.receive::<Batch>() {
-            Ok(Received::Message(batch, _)) => child.play(batch),
+            Ok(Received::Message(batch, _)) if !child.refused => child.play(batch),
+            Ok(Received::Message(..)) => {}
             Ok(Received::End) | Err(_) => process::exit_now(0),
         }
     }
@@ -59,7 +62,15 @@ pub fn main(args: &[String]) -> ! {
 
 impl Child {
     pub(crate) fn of(channel: Channel) -> Child {
-        Child { channel, root: None, proc: None, namespaces: Vec::new(), terminal: None, master: None }
+        Child {
+            channel,
+            root: None,
+            proc: None,
+            namespaces: Vec::new(),
+            terminal: None,
+            master: None,
+            refused: false,
+        }
     }
 
     /// One step for a process that confines itself and becomes no container: the page's.
@@ -75,13 +86,13 @@ impl Child {
         if batch.listen {
             listen();
         }
-        let mut first = 0;
+        let mut first = batch.first;
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.steps.len());
-        for (number, step) in batch.steps.iter().enumerate() {
+        let mut before = None;
+        for (number, step) in (batch.first..).zip(&batch.steps) {
             // After these nothing more can be said, or only what the filter allows: which may be nothing.
-            let filtered = number.checked_sub(1).and_then(|before| batch.steps.get(before));
-            let says = matches!(step, Step::Exec(_) | Step::Seccomp { .. } | Step::Init)
-                && !matches!(filtered, Some(Step::Seccomp { .. }));
+            let filtered = matches!(before.replace(step), Some(Step::Seccomp { .. }));
+            let says = matches!(step, Step::Exec(_) | Step::Seccomp { .. } | Step::Init) && !filtered;
             if says && !answers.is_empty() {
                 self.answer(first, std::mem::take(&mut answers));
                 first = number;
@@ -98,13 +109,13 @@ impl Child {
                     continue;
                 }
             };
-            let refused = matches!(outcome, Outcome::Refused(_));
-            answers.push(Answer { outcome, calls: heard_of(refused), micros });
+            self.refused = matches!(outcome, Outcome::Refused(_));
+            answers.push(Answer { outcome, calls: heard_of(self.refused), micros });
             if leave {
                 self.answer(first, answers);
                 process::exit_now(0);
             }
-            if refused {
+            if self.refused {
                 break;
             }
         }
@@ -238,9 +249,7 @@ impl Child {
                 }
             }
             Step::NoNewPrivs => process::no_new_privs()?,
-            Step::Seccomp { flags, program } => {
-                seccomp::load(&program.instructions().ok_or(Errno::EINVAL)?, *flags as u32)?
-            }
+            Step::Seccomp { flags, program } => seccomp::load(&program.0, *flags as u32)?,
             Step::Setsid => {
                 process::setsid()?;
             }

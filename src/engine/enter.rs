@@ -170,7 +170,7 @@ fn hold(held: &mut Vec<Opened>, path: &str, flags: i32) -> Result<PathBuf, Refus
 
 /// Have the steps made; the number of the process that made the last.
 fn ask(channel: &Channel, steps: Vec<Step>) -> Result<i32, Refused> {
-    let batch = Batch { listen: true, steps };
+    let batch = Batch { listen: true, first: 0, steps };
     channel.send(&batch, &[]).map_err(|errno| Refused::new("sendmsg", errno))?;
     let mut pid = None;
     // The end comes when the last one is executed, or when a process has died.

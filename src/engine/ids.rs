@@ -19,7 +19,7 @@ pub fn remove_in_user_namespace(path: &Path) -> Result<(), Errno> {
     let ask = |steps: Vec<crate::step::Step>| -> Result<(), Errno> {
         use super::wire::{Answers, Batch, Outcome};
         use crate::kernel::channel::Received;
-        channel.send(&Batch { listen: false, steps }, &[])?;
+        channel.send(&Batch { listen: false, first: 0, steps }, &[])?;
         let Received::Message(answers, _) = channel.receive::<Answers>()? else { return Err(Errno::ESRCH) };
         match answers.answers.last().map(|answer| &answer.outcome) {
             Some(Outcome::Refused(errno)) => Err(*errno),

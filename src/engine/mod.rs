@@ -2,7 +2,8 @@
 //! steps to the process that becomes the container, which answers each.
 //!
 //! Reading order: [`wire`] (what the two say to each other), [`child`] (the process that becomes the
-//! container), [`host`] (the host's steps), [`journal`] (what would have to be undone), [`session`].
+//! container), [`host`] (the host's steps), [`journal`] (what would have to be undone), `sent` (what is not answered
+//! yet), [`session`].
 
 pub mod child;
 pub mod enter;
@@ -14,5 +15,6 @@ pub mod look;
 pub mod oom;
 pub mod root;
 pub mod scene;
+mod sent;
 pub mod session;
 pub mod wire;

@@ -8,13 +8,14 @@ pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
-use super::wire::{Answer, Answers, Outcome, Sent};
+use super::sent::{Outstanding, Place};
+use super::wire::{Answer, Outcome};
 use crate::decode::filter::{self, Filter};
 use crate::host::Host;
 use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
-use crate::kernel::channel::{Channel, Received};
+use crate::kernel::channel::Channel;
 use crate::kernel::process::{self, Ended};
-use crate::kernel::spawn::{self, Stdio3};
+use crate::kernel::spawn::{self, Started, Stdio3};
 use crate::kernel::{Errno, libc_flags as o};
 use crate::plan::{Plan, Planned, PrintedMove, PrintedStage};
 use crate::stage::{Move, Side, Stage};
@@ -42,9 +43,12 @@ pub struct Session<'a> {
     host: &'a Host,
     recording: Recording,
     stdio: Stdio3,
+    /// The child side, where it was started before the plan was there.
+    started: Option<Started>,
     tell: &'a mut dyn FnMut(Event),
     journal: Option<Journal>,
     channel: Option<Channel>,
+    outstanding: Outstanding<'a>,
     /// The process started first, until the one that stays is there.
     middle: Option<i32>,
     pid: Option<i32>,
@@ -58,13 +62,6 @@ pub struct Session<'a> {
 
 /// How long a process that has closed its channel may take until it has ended, or is another program.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
-
-/// Which move of which stage.
-#[derive(Clone, Copy)]
-struct Place {
-    stage: usize,
-    number: usize,
-}
 
 /// What came of a step made by the host's process.
 struct Done {
@@ -84,7 +81,7 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>, Failure> {
         let state = &host.dirs.state;
         let journal = Journal::create(state, &plan.id)
-            .map_err(|error| Failure::of_journal("mkdir", &state.join(&plan.id), error))?
+            .map_err(|error| Failure::of_journal("open", &state.join(&plan.id), error))?
             .ok_or_else(|| Failure::Taken { id: plan.id.clone() })?;
         if recording == Recording::Views {
             listen();
@@ -94,9 +91,11 @@ impl<'a> Session<'a> {
             host,
             recording,
             stdio,
+            started: None,
             tell,
             journal: Some(journal),
             channel: None,
+            outstanding: Outstanding::default(),
             middle: None,
             pid: None,
             ended: None,
@@ -106,6 +105,12 @@ impl<'a> Session<'a> {
             view: None,
             micros: 0,
         })
+    }
+
+    /// Use this child, which has started up by now, and start none when the plan says so.
+    pub fn with(mut self, started: Option<Started>) -> Session<'a> {
+        self.started = started;
+        self
     }
 
     /// The process that becomes, or is, the container.
@@ -129,7 +134,7 @@ impl<'a> Session<'a> {
     }
 
     /// Play these stages. Recorded or paused, they are played one at a time; otherwise all that the child
-    /// can do without the host goes in one message.
+    /// can do without the host goes in one message, and is waited for only by what relies on it.
     pub fn play(&mut self, stages: std::ops::Range<usize>) -> Result<(), Failure> {
         let plan = self.plan;
         let mut moves: Vec<(Place, &'a Move)> = Vec::new();
@@ -141,6 +146,10 @@ impl<'a> Session<'a> {
         self.micros = 0;
         let mut rest = moves.as_slice();
         while let Some(((place, one), after)) = rest.split_first() {
+            let waits = one.side == Side::Host && !one.alone || self.recording != Recording::Nothing;
+            if waits {
+                self.collect()?;
+            }
             if one.beside && self.beside.is_none() {
                 let end = rest.iter().position(|(_, m)| !m.beside).unwrap_or(rest.len());
                 let (beside, after) = rest.split_at(end);
@@ -161,6 +170,7 @@ impl<'a> Session<'a> {
             self.child_moves(batch)?;
             rest = after;
         }
+        self.collect()?;
         if self.recording != Recording::Nothing {
             self.wait_beside()?;
             if let Some(last) = stages.clone().last().filter(|_| stages.len() == 1) {
@@ -215,14 +225,14 @@ impl<'a> Session<'a> {
     /// What the filter decides, if the stage has loaded one.
     fn filter(&self, planned: &Planned) -> Option<Box<Filter>> {
         let program = planned.moves.iter().find_map(|one| match &one.step {
-            Step::Seccomp { program, .. } => program.instructions(),
+            Step::Seccomp { program, .. } => Some(&program.0),
             _ => None,
         });
         // A command that runs is left alone: being traced could end a wait of its own with EINTR.
         let asked = self.pid().filter(|_| !self.running && self.ended.is_none());
         program
             .filter(|_| self.recording == Recording::Views)
-            .map(|program| Box::new(filter::of(asked, program)))
+            .map(|program| Box::new(filter::of(asked, program.clone())))
     }
 
     /// Say what became of a move; a refusal ends the session.
@@ -262,10 +272,9 @@ impl<'a> Session<'a> {
     fn ready(&mut self, one: &Move) -> Result<Step, Failure> {
         let step = self.pid().map_or_else(|| one.step.clone(), |pid| one.step.with_pid(pid));
         if let (Some(undo), Some(journal), false) = (&one.undo, &mut self.journal, host::is_there(&step)) {
-            let directory = journal.directory().to_owned();
             journal
                 .note(undo.clone())
-                .map_err(|error| Failure::of_journal("write", &directory.join("journal"), error))?;
+                .map_err(|error| Failure::of_journal("write", journal.path(), error))?;
         }
         Ok(step)
     }
@@ -325,79 +334,59 @@ impl<'a> Session<'a> {
     }
 
     fn spawn(&mut self) -> Done {
-        let mut channel = None;
-        let done = timed(|| {
-            let (ours, theirs) = Channel::pair()?;
-            let pid = spawn::spawn(&theirs, &self.stdio)?;
-            channel = Some(ours);
-            Ok(Outcome::Forked { pid })
-        });
-        if let Outcome::Forked { pid } = done.outcome {
+        let started = self.started.take();
+        timed(|| {
+            let started = started.map_or_else(|| Started::now(&self.stdio), Ok)?;
+            let pid = started.pid;
             self.middle = Some(pid);
-            self.channel = channel;
-        }
-        done
+            self.channel = started.take();
+            Ok(Outcome::Forked { pid })
+        })
     }
 
-    /// Send these moves to the child and take its answers.
+    /// Send these moves to the child.
     fn child_moves(&mut self, moves: &[(Place, &'a Move)]) -> Result<(), Failure> {
         let stage = moves.first().map_or("", |(place, _)| self.stage(*place).id);
         let Some(channel) = &self.channel else {
             return Err(Failure::Died { stage, ended: self.ended });
         };
-        let steps: Vec<&Step> = moves.iter().map(|(_, one)| &one.step).collect();
-        let batch = Sent { listen: self.recording == Recording::Views, steps: &steps };
-        let sent = channel.send(&batch, &[]);
-        let mut answers: Vec<Option<Answer>> = moves.iter().map(|_| None).collect();
-        // Only that nobody is at the other end means that it died.
-        let mut end = match sent {
-            Ok(()) => false,
-            Err(Errno::EPIPE | Errno::ECONNRESET) => true,
-            Err(errno) => return Err(Failure::of_channel(errno)),
+        let listen = self.recording == Recording::Views;
+        self.outstanding.send(channel, listen, moves).map_err(Failure::of_channel)
+    }
+
+    /// Take the child's answers to everything that it was sent.
+    fn collect(&mut self) -> Result<(), Failure> {
+        let Some(channel) = self.channel.as_ref().filter(|_| !self.outstanding.is_empty()) else {
+            return Ok(());
         };
-        while !end && answers.iter().any(Option::is_none) {
-            match channel.receive::<Answers>() {
-                Ok(Received::Message(message, fds)) => {
-                    self.terminal = fds.into_iter().next().or(self.terminal.take());
-                    for (answer, slot) in
-                        message.answers.into_iter().zip(answers.iter_mut().skip(message.first))
-                    {
-                        *slot = Some(answer);
-                    }
-                    // The new process may be quicker to answer than its maker: what came before a refusal
-                    // is waited for.
-                    let refused = |a: &Option<Answer>| {
-                        a.as_ref().is_some_and(|a| matches!(a.outcome, Outcome::Refused(_)))
-                    };
-                    end = answers
-                        .iter()
-                        .position(refused)
-                        .is_some_and(|at| answers.iter().take(at).all(Option::is_some));
-                }
-                Ok(Received::End) | Err(_) => end = true,
-            }
-        }
-        let refused = answers.iter().flatten().any(|answer| matches!(answer.outcome, Outcome::Refused(_)));
-        // Everything before the command is answered before it is executed; but for a filter, which may
-        // forbid the answer, so that only what is seen of the process tells.
-        let silent = |step: &Step| matches!(step, Step::Exec(_) | Step::Init | Step::Seccomp { .. });
-        let only_the_command =
-            moves.iter().zip(&answers).all(|((_, one), answer)| answer.is_some() || silent(&one.step));
-        let executes = moves.last().is_some_and(|(_, one)| matches!(one.step, Step::Exec(_)));
-        let executed = executes && end && !refused && only_the_command && self.is_executed();
-        for ((place, _), answer) in moves.iter().zip(answers) {
-            let done = match answer {
-                Some(answer) => Done { outcome: answer.outcome, calls: answer.calls, micros: answer.micros },
-                None if executed => Done { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
-                None => return Err(self.died(*place)),
-            };
-            if let Outcome::Forked { pid } = done.outcome {
-                self.pid = Some(pid);
+        let came = self.outstanding.collect(channel);
+        self.terminal = came.passed.or(self.terminal.take());
+        // Known before anything else is done, so that whatever fails, the process is ended.
+        for (_, _, answer) in &came.moves {
+            if let Some(Outcome::Forked { pid }) = answer.as_ref().map(|answer| &answer.outcome) {
+                self.pid = Some(*pid);
                 if let Some(middle) = self.middle.take() {
                     let _ = process::wait(middle, true);
                 }
             }
-            self.stepped(*place, done)?;
+        }
+        // Everything before the command is answered before it is executed; but for a filter, which may
+        // forbid the answer, so that only what is seen of the process tells.
+        let silent = |step: &Step| matches!(step, Step::Exec(_) | Step::Init | Step::Seccomp { .. });
+        let expected = |one: &Move, answer: &Option<Answer>| match answer {
+            Some(answer) => !matches!(answer.outcome, Outcome::Refused(_)),
+            None => silent(&one.step),
+        };
+        let only_the_command = came.moves.iter().all(|(_, one, answer)| expected(one, answer));
+        let executes = came.moves.last().is_some_and(|(_, one, _)| matches!(one.step, Step::Exec(_)));
+        let executed = executes && came.ended && only_the_command && self.is_executed();
+        for (place, _, answer) in came.moves {
+            let done = match answer {
+                Some(answer) => Done { outcome: answer.outcome, calls: answer.calls, micros: answer.micros },
+                None if executed => Done { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
+                None => return Err(self.died(place)),
+            };
+            self.stepped(place, done)?;
         }
         if executed {
             self.running = true;
@@ -471,6 +460,8 @@ impl<'a> Session<'a> {
         if let Some((_, thread)) = self.beside.take() {
             let _ = thread.join();
         }
+        // The new process is ours to end: its number is in an answer that may not have been taken yet.
+        let _ = self.collect();
         self.channel = None;
         self.terminal = None;
         for pid in [self.pid, self.middle].into_iter().flatten() {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize)]
 pub struct Sent<'a> {
     pub listen: bool,
+    pub first: usize,
     pub steps: &'a [&'a Step],
 }
 
@@ -20,6 +21,8 @@ pub struct Sent<'a> {
 pub struct Batch {
     /// Write down every call (strace's grammar) as it is made.
     pub listen: bool,
+    /// The number of the first step among all that were ever sent.
+    pub first: usize,
     pub steps: Vec<Step>,
 }
 
@@ -46,8 +49,8 @@ pub struct Answer {
     pub micros: u64,
 }
 
-/// Answers to consecutive steps of a batch. A batch that holds a clone is answered by two processes, and
-/// their messages can overtake each other: `first` is the number of the first step answered.
+/// Answers to consecutive steps. A batch that holds a clone is answered by two processes, and their messages can
+/// overtake each other: `first` is the number of the first step answered, among all that were ever sent.
 #[derive(Serialize, Deserialize)]
 pub struct Answers {
     pub first: usize,

@@ -68,6 +68,35 @@ fn sealed_copy() -> Result<Opened, Errno> {
     Ok(Opened { fd: copy.into(), label: "memfd:learnctr".to_owned() })
 }
 
+/// The child side, started and waiting for its first steps. What it is to do need not be known yet: it starts up
+/// while this process finds out.
+pub struct Started {
+    pub pid: i32,
+    /// Our end; none once the process is somebody else's to end.
+    channel: Option<Channel>,
+}
+
+impl Started {
+    pub fn now(stdio: &Stdio3) -> Result<Started, Errno> {
+        let (ours, theirs) = Channel::pair()?;
+        Ok(Started { pid: spawn(&theirs, stdio)?, channel: Some(ours) })
+    }
+
+    /// Its channel, and with it the duty to end it.
+    pub fn take(mut self) -> Option<Channel> {
+        self.channel.take()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.channel.take().is_some() {
+            let _ = super::process::kill(self.pid, libc::SIGKILL);
+            let _ = super::process::wait(self.pid, true);
+        }
+    }
+}
+
 /// Execute the program again as the child side; its pid.
 pub fn spawn(channel: &Channel, stdio: &Stdio3) -> Result<i32, Errno> {
     let program = own_executable()?;

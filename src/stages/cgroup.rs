@@ -59,6 +59,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
     if super::clone::into_cgroup(ground).is_some() {
         return moves;
     }
+    moves = moves.into_iter().map(Move::alone).collect();
     for place in &places {
         let why = "it and all its children to come; the kernel waits here for every processor to pass a quiet moment, \
                    some 10 ms, once for all hierarchies together, so it runs beside what the child does next";

@@ -58,7 +58,9 @@ fn moves(ground: &Ground) -> Vec<Move> {
             ),
         };
         moves.push(
-            Move::host(Step::Create { path: directory.join(file), text, owner: None }, why).without_undo(),
+            Move::host(Step::Create { path: directory.join(file), text, owner: None }, why)
+                .without_undo()
+                .alone(),
         );
     }
     moves
