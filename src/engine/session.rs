@@ -330,6 +330,10 @@ impl<'a> Session<'a> {
         {
             journal.not_made(undo);
         }
+        if matches!(done.outcome, Outcome::Refused(_)) {
+            // What the child was refused before this is what went wrong first.
+            self.collect()?;
+        }
         self.stepped(place, done)
     }
 
