@@ -45,6 +45,8 @@ enum Kind {
     Masked,
     /// The same directory, mounted over itself to be read only.
     ReadOnly,
+    /// Another mount lies over it: nothing of it is seen.
+    Under,
 }
 
 fn draw(shown: &Shown) -> Scene {
@@ -84,6 +86,12 @@ fn draw(shown: &Shown) -> Scene {
     let mut hidden = Panel::new("hidden", Side::Container, "Hidden, and only to be read");
     let dev = own.iter().find(|one| one.place == "/dev").map(|one| one.mount.device.as_str());
     hidden.rows = capped(of(Kind::Masked).chain(of(Kind::ReadOnly)).map(|one| covered(one, dev)));
+    match of(Kind::Under).count() {
+        0 => {}
+        count => {
+            hidden.rows.push(Row::new("", format!("{count} more mounts lie under these")).tone(Tone::Off))
+        }
+    }
     let mut right = vec![made];
     if !hidden.rows.is_empty() {
         right.push(hidden);
@@ -283,10 +291,33 @@ fn own<'a>(shown: &'a Shown) -> Vec<Own<'a>> {
         .map(|(key, mount)| {
             let place = inside(key);
             let carries = own.iter().any(|(_, other)| other.parent == mount.id);
-            let kind = kind(&place, mount, parent(mount), carries);
+            let kind = match is_under(&own, key, mount) {
+                true => Kind::Under,
+                false => kind(&place, mount, parent(mount), carries),
+            };
             Own { key, place, mount, kind, differs }
         })
         .collect()
+}
+
+/// Whether a later mount lies on the same place, or on the place of one that carries it.
+fn is_under(own: &[(&String, &Mount)], key: &str, mount: &Mount) -> bool {
+    let (mut key, mut mount, mut through) = (key, mount, None);
+    // As many steps as there are mounts: a made-up trace could go in a circle.
+    for _ in own {
+        let over = |(other_key, other): &&(&String, &Mount)| {
+            other.parent == mount.id && base(other_key) == base(key) && Some(other.id) != through
+        };
+        if own.iter().any(|other| over(&other)) {
+            return true;
+        }
+        through = Some(mount.id);
+        match own.iter().find(|(_, other)| other.id == mount.parent) {
+            Some((parent_key, parent)) => (key, mount) = (parent_key, parent),
+            None => break,
+        }
+    }
+    false
 }
 
 /// `/dev#2` is the second mount on /dev.
