@@ -6,6 +6,7 @@ pub mod anatomy;
 pub mod budget;
 pub mod lifecycle;
 pub mod mounts;
+pub mod net;
 pub mod process;
 
 use super::run::{Played, Run};
@@ -68,7 +69,7 @@ impl Shown<'_> {
 
     /// The host's end of the pair that the container's interface is one of.
     pub fn outer_end(&self) -> Vec<Row> {
-        Vec::new()
+        net::outer_ends(self)
     }
 
     /// What a process in no container has mounted.
@@ -97,7 +98,8 @@ fn telling(groups: &BTreeMap<String, Cgroup>) -> Option<(&str, &Cgroup)> {
     found.map(|(key, group)| (key.as_str(), group))
 }
 
-pub static TABLE: [Drawing; 4] = [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING];
+pub static TABLE: [Drawing; 5] =
+    [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING, net::DRAWING];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
     TABLE.iter().find(|drawing| drawing.id == id)
