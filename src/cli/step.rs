@@ -322,11 +322,12 @@ impl Walker<'_> {
                 Asked::Key('b') | Asked::Page(Command::Back {}) if number > 0 => break Go::To(number - 1),
                 Asked::Page(Command::Quit {}) => break Go::Done,
                 Asked::End(signal) => break Go::Signal(signal),
-                Asked::Page(Command::RunLessonStep { id }) => match self.plan.position(id.0) {
-                    Some(stage) => break Go::To(stage),
-                    // A stage that this plan leaves out.
-                    None => {}
-                },
+                Asked::Page(Command::RunLessonStep { id }) => {
+                    // This plan may leave it out.
+                    if let Some(stage) = self.plan.position(id.0) {
+                        break Go::To(stage);
+                    }
+                }
                 // Before the first stage there is none.
                 Asked::Page(Command::Back {}) | Asked::Redraw => {}
                 Asked::Key(_) => break Go::Quit,

@@ -33,6 +33,9 @@ pub enum Received<T> {
     End,
 }
 
+/// A message as it came, with its descriptors.
+type Bytes = (Vec<u8>, Vec<OwnedFd>);
+
 impl Channel {
     /// Both ends; they are closed on exec.
     pub fn pair() -> Result<(Channel, Channel), Errno> {
@@ -172,7 +175,7 @@ impl Channel {
         Ok(Received::Message(message, Vec::new()))
     }
 
-    fn receive_bytes(&self, how: i32) -> Result<Option<(Vec<u8>, Vec<OwnedFd>)>, Errno> {
+    fn receive_bytes(&self, how: i32) -> Result<Option<Bytes>, Errno> {
         // Ask for the length first, so that a long message costs what it is and a short one no more.
         let length = self.read_message(&mut [], libc::MSG_PEEK | libc::MSG_TRUNC | how)?.0;
         let mut bytes = vec![0u8; length.min(LONGEST)];

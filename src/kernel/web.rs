@@ -63,6 +63,20 @@ pub fn inherited(fd: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Close what else is open: whoever started the one who started this may have left it descriptors to inherit.
+/// Only for the beginning, when nothing else of this process is open.
+pub fn close_others(keep: &[RawFd]) -> Result<(), Errno> {
+    let entries = std::fs::read_dir("/proc/self/fd").map_err(Errno::from)?;
+    let open: Vec<RawFd> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2 && !keep.contains(fd)) {
+        // SAFETY: no pointers; nothing of this process owns it, and the directory's own is closed already, which
+        // answers EBADF.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
 /// One heap for all threads: by default glibc sets aside 64 MiB of addresses for each of up to eight a
 /// processor (mallopt(3)), which a bound on the address space would not hold.
 pub fn one_heap() {

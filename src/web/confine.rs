@@ -52,8 +52,12 @@ fn program() -> Result<Program, String> {
 pub fn parts(become_ids: Option<(u32, u32)>) -> Result<Vec<Part>, String> {
     let part = |step, why| Part { step, why, may_be_refused: false, refused: None };
     let perhaps = |step, why| Part { step, why, may_be_refused: true, refused: None };
-    let limit =
-        |resource: &str, most| Step::Prlimit { resource: resource.to_owned(), soft: most, hard: most };
+    // Only who has CAP_SYS_RESOURCE raises what is lower already.
+    let limit = |resource: &str, most: u64| {
+        let hard = ident::limits().find(|(name, ..)| *name == resource).and_then(|(_, _, hard)| hard);
+        let most = hard.map_or(most, |hard| most.min(hard));
+        Step::Prlimit { resource: resource.to_owned(), soft: most, hard: most }
+    };
     let mut parts = vec![
         part(
             Step::Setsid,

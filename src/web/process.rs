@@ -86,13 +86,14 @@ impl Own {
 pub fn main(args: &[String]) -> ! {
     web::one_heap();
     fork::set_title("learnctr-web", web::WEB);
-    let mut fds = args.iter().skip(1).map(|number| number.parse().ok());
-    let mut next = || fds.next().flatten();
-    let handed = next().zip(next()).zip(next()).and_then(|((channel, listener), memory)| {
+    let fds: Vec<i32> = args.iter().skip(1).filter_map(|number| number.parse().ok()).collect();
+    let handed = || {
+        let [channel, listener, memory] = fds.as_slice().try_into().ok()?;
+        web::close_others(&fds).ok()?;
         let taken = |fd| web::inherited(fd).ok();
         Some((Channel::inherited(channel).ok()?, taken(listener)?, taken(memory)?))
-    });
-    let Some((channel, listener, memory)) = handed else {
+    };
+    let Some((channel, listener, memory)) = handed() else {
         eprintln!("learnctr: this name is for learnctr's own use: it needs what `step --web` hands over");
         process::exit_now(2);
     };
