@@ -92,6 +92,7 @@ function paintStages() {
     const [shape, name, size, more] = link.children;
     link.href = written({ ...place, stage: stage.id });
     link.className = stage.state;
+    Object.assign(link.dataset, { stage: stage.id, state: stage.state });
     shape.textContent = SHAPES[stage.state];
     name.textContent = stage.id;
     size.replaceChildren(...stage.changes ? [`${stage.changes}`, make("span", { class: "unseen" }, stage.changes === 1 ? " change" : " changes")] : []);
@@ -152,7 +153,11 @@ function swap(slot, path, piece) {
     shown[slot] = { path, piece, node: piece.node };
   }
   if (slot === "panel") compare();
-  if (slot === "drawing") signs();
+  if (slot === "drawing") {
+    const [, stage, view] = path.split("/");
+    Object.assign($(slot).dataset, { stage, view });
+    signs();
+  }
   light();
   search.again();
 }
