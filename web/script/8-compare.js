@@ -14,6 +14,8 @@ function compare() {
     end.onclick = () => visit({ ...place, diff: null });
     bar.append(" ", turn, " ", end);
   }
+  const between = at.querySelector("h3 small");
+  if (between) between.textContent = `${base ?? before ?? "nothing"} → ${stageId()}`;
   const path = base ? `changes/${stageId()}/${base}` : null;
   if ((at.dataset.path || "") === (path || "")) return;
   at.dataset.path = path || "";
