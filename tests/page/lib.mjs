@@ -93,13 +93,24 @@ export function tells(text, fact) {
 // A picture's lines are broken where there is room: white space is not compared.
 const squeezed = (text) => text.replace(/\\u\{[0-9a-f]+\}|\\[tnr]|\s+/g, "");
 
+const sessions = new Set();
+
+/** What a failed test has left running. */
+export function stopAll() {
+  for (const child of sessions) child.kill("SIGTERM");
+}
+
 /** A session that goes on while a page looks at it. */
 export class Session {
   constructor(...args) {
     this.said = "";
     this.child = spawn(learnctr, args, { env: environment, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on("data", (data) => { this.said += data; });
-    this.over = new Promise((resolve) => this.child.on("exit", (code, signal) => resolve(code ?? signal)));
+    sessions.add(this.child);
+    this.over = new Promise((resolve) => this.child.on("exit", (code, signal) => {
+      sessions.delete(this.child);
+      resolve(code ?? signal);
+    }));
   }
 
   /** The first part of what it printed that is so. */

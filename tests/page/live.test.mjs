@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { readFileSync, readdirSync } from "node:fs";
-import { Session, browser, events, opened, place, pointed, shows, soon, tells } from "./lib.mjs";
+import { Session, browser, events, opened, place, pointed, shows, soon, stopAll, tells } from "./lib.mjs";
 
 let chrome;
 before(async () => { chrome = await browser(); });
-after(() => chrome?.close());
+after(async () => { await chrome?.close(); stopAll(); });
 
 /** A build that waits for the page, and where it is shown. */
 async function building(name, ...options) {
@@ -50,7 +50,7 @@ test("a build is led from the page, and what it shows is what the kernel said", 
   for (const [at, text] of facts) assert.ok(tells(text, pointed(left.view, at)), `${at}: ${text}`);
   assert.deepEqual(page.wrong, []);
   await session.end();
-  await page.waitForFunction(() => /STALE/.test(document.querySelector("#state").textContent));
+  await soon(async () => /STALE/.test(await state(page)), "STALE");
   await page.context().close();
 });
 
@@ -69,15 +69,13 @@ test("after an error it says the call, the errno, the cause and what to do", asy
   const { session, address } = await building("failing", "--network", "none", "--", "/no/such/program");
   const page = await opened(await chrome.newContext(), address);
   await done(page, "image");
-  for (let step = 0; step < 25; step++) {
-    if (await page.$('#stages [data-state="failed"]')) break;
-    const at = await page.$$eval('#stages [data-state="done"]', (all) => all.length);
-    await page.keyboard.press("Shift+Enter");
-    await soon(() => page.evaluate((at) => document.querySelectorAll('#stages [data-state="done"]').length > at || !!document.querySelector('#stages [data-state="failed"]'), at), "a stage");
+  const failed = '#stages [data-state="failed"]';
+  while (!(await page.$(failed))) {
+    if (await page.isEnabled("#next")) await page.keyboard.press("Shift+Enter");
+    await page.waitForTimeout(50);
   }
   const [view] = await page.$$eval("#views [data-view]", (all) => all.map((one) => one.dataset.view));
-  const failed = await page.getAttribute('#stages [data-state="failed"]', "data-stage");
-  await shows(page, failed, view);
+  await shows(page, await page.getAttribute(failed, "data-stage"), view);
   assert.match(await page.textContent("#panel"), /ENOENT/);
   assert.match(await page.textContent("#panel"), /next/);
   await session.end();
@@ -91,8 +89,9 @@ test("the process that serves may die: the build goes on and the page comes back
   const first = server(session);
   process.kill(first, "SIGKILL");
   const second = await soon(() => { const pid = server(session); return pid && pid !== first && pid; }, "another process that serves");
-  await page.waitForFunction(() => /LIVE/.test(document.querySelector("#state").textContent), null, { timeout: 15_000 });
-  await soon(async () => { await page.keyboard.press("Shift+Enter"); return page.$('#stages [data-stage="clone"][data-state="done"]'); }, "clone");
+  await soon(async () => /LIVE/.test(await state(page)), "LIVE again");
+  await page.click("#next");
+  await done(page, "clone");
   assert.ok(second);
   await session.end();
   await page.context().close();
@@ -106,13 +105,13 @@ test("many tabs of a browser have one stream", async () => {
   context.on("request", (request) => { if (request.url().endsWith("/api/stream")) streams += 1; });
   for (let tab = 0; tab < 6; tab++) pages.push(await opened(context, address));
   for (const page of pages) await done(page, "image");
-  await pages[0].keyboard.press("Shift+Enter");
+  await pages[0].click("#next");
   for (const page of pages) await done(page, "clone");
   assert.equal(streams, 1);
   // Whoever had the stream has gone: another takes it over.
   await pages[0].close();
   await soon(() => streams === 2, "another tab's stream");
-  await pages[1].keyboard.press("Shift+Enter");
+  await pages[1].click("#next");
   for (const page of pages.slice(1)) await done(page, "cgroup");
   await session.end();
   await context.close();
