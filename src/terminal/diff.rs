@@ -62,10 +62,15 @@ struct Item<'a> {
     changes: Vec<&'a Change>,
 }
 
+/// From which layer a name of upper was: it is read in the view, beside the name that came.
+fn is_aside(change: &Change) -> bool {
+    change.probe == "layers" && change.path.iter().any(|name| name == "below")
+}
+
 /// Outside first, each probe in the order of the view; what changes by itself is left out.
 fn by_probe(diff: &Diff) -> Vec<Probe<'_>> {
     let mut probes: Vec<Probe> = Vec::new();
-    for change in diff.changes.iter().filter(|change| !change.volatile) {
+    for change in diff.changes.iter().filter(|change| !change.volatile && !is_aside(change)) {
         let plain = clean(&change.probe.replace('_', " "));
         let name = match change.vantage {
             Some(Vantage::Inside) => format!("inside {plain}").trim_end().to_owned(),
