@@ -37,6 +37,7 @@ fn truth(site: &Site, number: usize) -> Value {
     if !all.is_object() {
         all = json!({});
     }
+    all["filter"] = serde_json::to_value(site.run().filter(stage)).unwrap();
     let begun = site.run().begun.as_ref().unwrap();
     all["regular"] = serde_json::to_value(&begun.regular).unwrap();
     all

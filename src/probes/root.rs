@@ -48,7 +48,7 @@ pub fn topmost<'a>(mounts: &'a BTreeMap<String, Mount>, place: &str) -> Option<&
 }
 
 /// The same file system, mounted on the host at the directory or above it; the nearest of those.
-fn on_host(root: &Mount, host: &BTreeMap<String, Mount>) -> Option<String> {
+pub fn on_host(root: &Mount, host: &BTreeMap<String, Mount>) -> Option<String> {
     let place = |(at, mount): (&String, &Mount)| {
         let below = below(&root.root, &mount.root).filter(|_| mount.device == root.device)?;
         let at = at.split_once('#').map_or(at.as_str(), |(at, _)| at);

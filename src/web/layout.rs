@@ -21,8 +21,6 @@ const ROW_GAP: i32 = 7;
 /// The width of a character at 15 units, of any face with a fixed width.
 const CHAR: i32 = 9;
 const STEP: i32 = 18;
-/// Room for the word behind a value.
-const MARK: i32 = 62;
 
 /// Everything with its place.
 pub struct Picture {
@@ -156,7 +154,7 @@ fn measure(panel: &Panel, width: i32) -> Measured<'_> {
     let longest = panel.rows.iter().map(label_width).max().unwrap_or(0);
     // Values get the room that they need before long names do, up to half.
     let values = panel.rows.iter().map(|row| row.value.chars().count() as i32 * CHAR).max().unwrap_or(0);
-    let marks = if panel.rows.iter().any(|row| !row.tone.mark().is_empty()) { MARK } else { 0 };
+    let marks = panel.rows.iter().map(mark_width).max().unwrap_or(0);
     let room = width - 2 * PAD;
     let label_width = match panel.stacked {
         true => 0,
@@ -166,23 +164,41 @@ fn measure(panel: &Panel, width: i32) -> Measured<'_> {
         .rows
         .iter()
         .map(|row| {
-            let mark = if row.tone.mark().is_empty() || above(panel, row) > 0 { 0 } else { MARK };
-            let indent = if panel.stacked { i32::from(row.indent) * STEP } else { 0 };
-            let room = (width - 2 * PAD - label_width - mark - indent) / CHAR;
+            let mark = if above(panel, row, width) > 0 { 0 } else { mark_width(row) };
+            let beside = if panel.stacked { beside(panel, row, width) } else { label_width };
+            let room = (width - 2 * PAD - beside - mark) / CHAR;
             wrap(&row.value, room.max(8) as usize)
         })
         .collect();
     let height = |(row, lines): (&Row, &Vec<String>)| {
-        let lines = if row.value.is_empty() && above(panel, row) > 0 { 0 } else { lines.len().max(1) as i32 };
-        above(panel, row) + lines * LINE + ROW_GAP
+        let above = above(panel, row, width);
+        let lines = if row.value.is_empty() && above > 0 { 0 } else { lines.len().max(1) as i32 };
+        above + lines * LINE + ROW_GAP
     };
     let heights = panel.rows.iter().zip(&rows).map(height).collect();
     Measured { panel, label_width, rows, heights, spare: 0 }
 }
 
-/// What a label takes that stands above its value.
-fn above(panel: &Panel, row: &Row) -> i32 {
-    if panel.stacked && !row.label.is_empty() { LINE } else { 0 }
+/// What a label takes that stands above its value: one that is short enough, with it, stands before it.
+fn above(panel: &Panel, row: &Row, width: i32) -> i32 {
+    let both = label_width(row) + row.value.chars().count() as i32 * CHAR + mark_width(row);
+    match panel.stacked && !row.label.is_empty() && (row.value.is_empty() || both > width - 2 * PAD) {
+        true => LINE,
+        false => 0,
+    }
+}
+
+/// Where the value begins in a box whose labels stand above.
+fn beside(panel: &Panel, row: &Row, width: i32) -> i32 {
+    if above(panel, row, width) > 0 { i32::from(row.indent) * STEP } else { label_width(row) }
+}
+
+/// Room for the word behind a value, which is smaller than that.
+fn mark_width(row: &Row) -> i32 {
+    match row.tone.mark().chars().count() as i32 {
+        0 => 0,
+        letters => letters * (CHAR - 1) + 10,
+    }
 }
 
 fn label_width(row: &Row) -> i32 {
@@ -219,7 +235,7 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
     let mut top = y + TITLE;
     for ((row, lines), height) in panel.rows.iter().zip(&measured.rows).zip(&measured.heights) {
         let indent = i32::from(row.indent) * STEP;
-        let above = above(panel, row);
+        let above = above(panel, row, width);
         let room = match panel.stacked {
             true => width - 2 * PAD - indent,
             false => measured.label_width - indent - 8,
@@ -231,7 +247,7 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
             label: clip(&row.label, (room / CHAR).max(1) as usize),
             label_x: x + PAD + indent,
             label_y: top + 15,
-            x: x + PAD + if panel.stacked { indent } else { measured.label_width },
+            x: x + PAD + if panel.stacked { beside(panel, row, width) } else { measured.label_width },
             y: top + above + 15,
             left: x + PAD - 8,
             top: top - 2,

@@ -3,6 +3,7 @@
 //!
 //! Next: [`super::drawings`], which draw one stage of it.
 
+use crate::decode::filter::Filter;
 use crate::diff::{Diff, diff};
 use crate::engine::scene::Diagnosis;
 use crate::engine::wire::Outcome;
@@ -45,6 +46,8 @@ pub struct Played {
     pub pid: Option<i32>,
     pub view: Option<Box<KernelView>>,
     pub diff: Option<Diff>,
+    /// What the filter decides that this stage has loaded.
+    pub filter: Option<Box<Filter>>,
     pub diagnosis: Option<Diagnosis>,
 }
 
@@ -99,10 +102,10 @@ impl Run {
                     stage.steps.push(Made { planned, calls, outcome, at, micros });
                 }
             }
-            Event::Left { stage, pid, micros, view, diff, .. } => {
+            Event::Left { stage, pid, micros, view, diff, filter } => {
                 if let Some(stage) = self.named(&stage) {
                     (stage.state, stage.left, stage.micros) = (Progress::Done, Some(at), micros);
-                    (stage.pid, stage.view, stage.diff) = (pid, view, diff);
+                    (stage.pid, stage.view, stage.diff, stage.filter) = (pid, view, diff, filter);
                 }
             }
             Event::Paused { stage } => self.paused = self.position(&stage),
@@ -129,6 +132,12 @@ impl Run {
         self.stages.iter().rposition(|stage| stage.state != Progress::Waiting).unwrap_or(0)
     }
 
+    /// What the filter decides under which a stage has left its process: once loaded, it stays.
+    pub fn filter(&self, stage: &Played) -> Option<&Filter> {
+        let until = self.position(&stage.planned.stage)?;
+        self.stages.get(..=until)?.iter().rev().find_map(|stage| stage.filter.as_deref())
+    }
+
     /// What changed from one stage to another, any two of them. None where there is nothing to compare.
     pub fn changes(&self, from: usize, to: usize) -> Option<Diff> {
         let view = |stage: usize| self.stages.get(stage)?.view.as_deref();
@@ -148,6 +157,7 @@ impl Played {
             pid: None,
             view: None,
             diff: None,
+            filter: None,
             diagnosis: None,
         }
     }

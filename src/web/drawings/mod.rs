@@ -4,10 +4,12 @@
 
 pub mod anatomy;
 pub mod budget;
+pub mod illusions;
 pub mod lifecycle;
 pub mod mounts;
 pub mod net;
 pub mod process;
+pub mod security;
 
 use super::run::{Played, Run};
 use super::scene::{Row, Scene, Tone};
@@ -98,8 +100,15 @@ fn telling(groups: &BTreeMap<String, Cgroup>) -> Option<(&str, &Cgroup)> {
     found.map(|(key, group)| (key.as_str(), group))
 }
 
-pub static TABLE: [Drawing; 5] =
-    [anatomy::DRAWING, process::DRAWING, lifecycle::DRAWING, mounts::DRAWING, net::DRAWING];
+pub static TABLE: [Drawing; 7] = [
+    anatomy::DRAWING,
+    illusions::DRAWING,
+    process::DRAWING,
+    lifecycle::DRAWING,
+    mounts::DRAWING,
+    net::DRAWING,
+    security::DRAWING,
+];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
     TABLE.iter().find(|drawing| drawing.id == id)
