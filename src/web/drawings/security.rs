@@ -36,6 +36,7 @@ fn draw(shown: &Shown) -> Scene {
             "All six layers hold this process, each for itself: what one lets through, another may refuse."
                 .to_owned()
         }
+        (true, 1) => "One of the six layers holds this process; the others are not in place.".to_owned(),
         (true, there) => format!("{there} of the six layers hold this process; the others are not in place."),
     };
     Scene { says, columns: vec![left, right], ..Scene::default() }
@@ -125,9 +126,13 @@ fn capabilities(shown: &Shown) -> Panel {
         Ok(sets) => sets,
         Err(errno) => return panel.row(Row::refused("the five sets", errno).fact(format!("{at}/refused"))),
     };
+    let regular =
+        shown.run.begun.as_ref().and_then(|begun| begun.regular.as_ref()?.outside.capabilities.value());
+    let untouched = regular.is_some_and(|regular| regular.get("bounding") == sets.get("bounding"));
+    let gone = if untouched { "in none of the five sets" } else { "dropped, in none of the five sets" };
     panel.rows.extend(by_sets(sets).into_iter().map(|(names_of_sets, names)| {
         let label = match names_of_sets.as_slice() {
-            [] => format!("dropped, in none of the five sets: {}", names.len()),
+            [] => format!("{gone}: {}", names.len()),
             sets => format!("{}: {}", sets.join(", "), names.len()),
         };
         let row = Row::new(label, names.join(" "));
@@ -138,9 +143,7 @@ fn capabilities(shown: &Shown) -> Panel {
             _ => row,
         }
     }));
-    let regular =
-        shown.run.begun.as_ref().and_then(|begun| begun.regular.as_ref()?.outside.capabilities.value());
-    if regular.is_some_and(|regular| regular.get("bounding") == sets.get("bounding")) {
+    if untouched {
         panel.rows.insert(0, missing(shown, &["caps"]));
         panel.state = State::Off;
     }
