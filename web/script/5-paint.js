@@ -144,15 +144,19 @@ function put(slot, path) {
 }
 
 function swap(slot, path, piece) {
-  if (!piece.node) piece.node = prepare(slot, piece.text);
-  if (shown[slot]?.piece !== piece || shown[slot].node !== piece.node) {
-    const same = shown[slot]?.path === path;
-    const scrolled = $(slot).scrollTop;
-    $(slot).replaceChildren(piece.node);
-    $(slot).scrollTop = same ? scrolled : 0;
-    shown[slot] = { path, piece, node: piece.node };
+  piece.node ||= prepare(slot, piece.text);
+  const now = shown[slot];
+  if (now?.piece !== piece || now.of !== piece.node) {
+    const same = now?.path === path;
+    const live = $(slot).firstElementChild;
+    if (slot === "drawing") unsign();
+    // A picture turns into the next one where it differs; a panel is another text, read from its start.
+    if (slot === "drawing" && live?.className === "piece" && live.firstElementChild?.dataset.view === piece.node.firstElementChild?.dataset.view) turn(live, piece.node);
+    else $(slot).replaceChildren(piece.node.cloneNode(true));
+    if (!same && scrolls[slot]) $(slot).scrollTop = 0;
+    shown[slot] = { path, piece, of: piece.node };
   }
-  if (slot === "panel") compare();
+  if (slot === "panel") { unfold(); compare(); }
   if (slot === "drawing") {
     const [, stage, view] = path.split("/");
     Object.assign($(slot).dataset, { stage, view });
@@ -162,18 +166,42 @@ function swap(slot, path, piece) {
   search.again();
 }
 
+// How far each slot is scrolled, so that it need not be asked: that would cost a layout.
+const scrolls = {};
+
+// Make what is shown equal to what is wanted, touching only what differs: a step through stages changes few of hundreds of
+// objects, and what is not touched is not laid out again.
+function turn(live, wanted) {
+  if (live.childElementCount < 8 && live.isEqualNode(wanted)) return;
+  if (live.nodeType !== wanted.nodeType || live.nodeName !== wanted.nodeName) return live.replaceWith(wanted.cloneNode(true));
+  if (live.nodeType !== Node.ELEMENT_NODE) { live.data = wanted.data; return; }
+  for (const { name } of [...live.attributes]) if (!wanted.hasAttribute(name)) live.removeAttribute(name);
+  for (const { name, value } of wanted.attributes) if (live.getAttribute(name) !== value) live.setAttribute(name, value);
+  const [had, wants] = [[...live.childNodes], [...wanted.childNodes]];
+  wants.forEach((child, number) => had[number] ? turn(had[number], child) : live.append(child.cloneNode(true)));
+  for (const child of had.slice(wants.length)) child.remove();
+}
+
 function prepare(slot, text) {
   if (text === null) return markup("<p class=why>There is nothing of this in the run.</p>");
   const node = markup(text);
   if (slot === "drawing") objects(node);
-  for (const fold of node.querySelectorAll("details[data-fold]")) {
-    const wanted = folds.get(fold.dataset.fold);
-    if (wanted !== undefined) fold.open = wanted;
-    fold.firstElementChild.addEventListener("click", () => folds.set(fold.dataset.fold, !fold.open));
-  }
   return node;
 }
+
+// What was opened or closed by hand stays so from stage to stage.
 const folds = new Map();
+function unfold() {
+  for (const fold of $("panel").querySelectorAll("details")) fold.open = folds.get(fold.dataset.fold) ?? fold.open;
+}
+
+function watchSlots() {
+  $("panel").addEventListener("click", (event) => {
+    const fold = event.target.closest("summary")?.parentNode;
+    if (fold) folds.set(fold.dataset.fold, !fold.open);
+  });
+  for (const slot of ["drawing", "panel"]) $(slot).addEventListener("scroll", () => { scrolls[slot] = $(slot).scrollTop; }, { passive: true });
+}
 
 // The neighbours are made ready while nothing happens, so that a step to them is a swap.
 function ahead() {

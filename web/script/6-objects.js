@@ -1,18 +1,23 @@
 // What is the same thing? What has the same key: it lights up everywhere, and can be chosen.
-const lit = (key) => document.querySelectorAll(`[data-same="${CSS.escape(key)}"]`);
+const every = (name) => document.getElementsByClassName(name);
+
+function unmark(...names) {
+  for (const name of names) for (const node of [...every(name)]) node.classList.remove(name), node.classList.length || node.removeAttribute("class");
+}
 
 function hover(key) {
-  for (const node of document.querySelectorAll(".hover")) node.classList.remove("hover");
-  if (key) for (const node of lit(key)) node.classList.add("hover");
+  unmark("hover");
+  if (key) for (const node of document.querySelectorAll(`[data-same="${CSS.escape(key)}"]`)) node.classList.add("hover");
 }
 
 // A choice is a key, or the part of it that a person would write: veth of if:veth.
 function light() {
-  for (const node of document.querySelectorAll(".chosen")) node.classList.remove("chosen");
+  unmark("chosen");
   if (!place.sel) return;
   for (const node of document.querySelectorAll("[data-same]")) {
     const key = node.dataset.same;
-    if (key === place.sel || key.slice(key.indexOf(":") + 1) === place.sel || key.split(":")[0] === place.sel) node.classList.add("chosen");
+    const at = key.indexOf(":");
+    if ([key, key.slice(0, at), key.slice(at + 1)].includes(place.sel)) node.classList.add("chosen");
   }
 }
 
@@ -20,22 +25,34 @@ function choose(key) {
   visit({ ...place, sel: place.sel === key ? null : key });
 }
 
-// In the table, which keys and readers reach, each object is a button; the picture shows which one has the focus.
+// In the table, which keys and readers reach, each object is a button, and all are one stop; the picture shows which has the focus.
 function objects(node) {
-  const buttons = [];
-  const rows = [...node.querySelectorAll(".picture .row")];
-  [...node.querySelectorAll(".facts tr")].forEach((line, number) => {
-    if (!line.dataset.same) return;
+  let first = true;
+  for (const line of node.querySelectorAll(".facts tr[data-same]")) {
     const cell = [...line.cells].find((one) => one.textContent.trim());
-    if (!cell) return;
-    const button = make("button", { type: "button", tabindex: buttons.length ? "-1" : "0" });
+    if (!cell) continue;
+    const button = make("button", { type: "button", tabindex: first ? "0" : "-1" });
+    first = false;
     button.append(...cell.childNodes);
     cell.append(button);
-    button.addEventListener("focus", () => { hover(line.dataset.same); rows[number]?.classList.add("focused"); });
-    button.addEventListener("blur", () => { hover(null); rows[number]?.classList.remove("focused"); });
-    buttons.push(button);
+  }
+}
+
+function watchObjects() {
+  const keyOf = (event) => event.target.closest?.("[data-same]")?.dataset.same;
+  const drawing = $("drawing");
+  let over;
+  document.addEventListener("pointerover", (event) => { if (over !== keyOf(event)) hover(over = keyOf(event)); });
+  drawing.addEventListener("click", (event) => { const key = keyOf(event); if (key) choose(key); });
+  drawing.addEventListener("focusin", (event) => {
+    const line = event.target.closest("tr[data-same]");
+    if (!line) return;
+    hover(line.dataset.same);
+    drawing.querySelectorAll(".picture .row")[[...drawing.querySelectorAll(".facts tr")].indexOf(line)]?.classList.add("focused");
   });
-  node.addEventListener("keydown", (press) => {
+  drawing.addEventListener("focusout", () => { hover(); unmark("focused"); });
+  drawing.addEventListener("keydown", (press) => {
+    const buttons = [...drawing.querySelectorAll("tr[data-same] button")];
     const at = buttons.indexOf(document.activeElement);
     const step = { ArrowDown: 1, ArrowUp: -1 }[press.key];
     if (at < 0 || !step) return;
@@ -47,54 +64,54 @@ function objects(node) {
   });
 }
 
-function watchObjects() {
-  const keyOf = (event) => event.target.closest?.("[data-same]")?.dataset.same;
-  document.addEventListener("pointerover", (event) => hover(keyOf(event)));
-  $("drawing").addEventListener("click", (event) => { const key = keyOf(event); if (key) choose(key); });
-}
-
 // What is new here (+) or other (~) than in the stage before, or in the one that is compared with, has its sign in the drawing.
-const rowsOf = (node) => {
+function rowsOf(piece) {
   let label = "";
-  return [...node.querySelectorAll(".picture .row")].map((row) => {
+  return piece.rows ||= [...piece.node.querySelectorAll(".picture .row")].map((row) => {
     const at = row.parentNode.dataset.box;
     label = row.querySelector(".label")?.textContent || label;
-    return { row, at, name: `${at} ${label}`, value: row.querySelector(".value")?.textContent || "" };
+    return { at, name: `${at} ${label}`, value: row.querySelector(".value")?.textContent || "" };
   });
-};
+}
+
+function unsign() {
+  for (const sign of [...every("sign")]) sign.remove();
+  shown.signs = null;
+}
 
 function signs() {
   const now = shown.drawing;
   const base = place.diff || run.stages[here - 1]?.id;
-  if (!base || !now) return;
   const path = `drawing/${base}/${place.view}`;
-  learn(path, 0).then((before) => {
-    if (shown.drawing !== now || now.piece.signs === base) return;
-    now.piece.signs = base;
-    for (const sign of now.node.querySelectorAll(".sign")) sign.remove();
-    before.node ||= prepare("drawing", before.text);
-    const had = new Map();
-    const boxes = new Set();
-    for (const { at, name, value } of rowsOf(before.node)) {
-      boxes.add(at);
-      had.set(name, [...had.get(name) || [], value]);
-    }
-    const lines = now.node.querySelectorAll(".facts tbody tr");
-    rowsOf(now.node).forEach(({ row, at, name, value }, number) => {
-      const values = had.get(name);
-      if (!boxes.has(at) || values?.includes(value)) return;
-      const rect = row.querySelector("rect");
-      const sign = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      const was = values ? `~ before: ${values.join(", ")}` : "+ new here";
-      sign.setAttribute("class", values ? "sign changed" : "sign added");
-      sign.setAttribute("x", Number(rect.getAttribute("x")) - 1);
-      sign.setAttribute("y", Number(rect.getAttribute("y")) + 17);
-      sign.append(was[0]);
-      const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
-      title.append(`${was} (${base})`);
-      sign.append(title);
-      row.append(sign);
-      lines[number]?.lastElementChild.append(make("span", { class: "sign" }, ` ${was}`));
-    });
-  }).catch(() => {});
+  if (shown.signs === path) return;
+  unsign();
+  shown.signs = path;
+  const before = base && known(path);
+  if (before) sign(now.piece, before, base);
+  else if (base) learn(path, 0).then((before) => { if (shown.drawing === now && shown.signs === path) sign(now.piece, before, base); }).catch(() => {});
+}
+
+function sign(piece, before, base) {
+  before.node ||= prepare("drawing", before.text);
+  const boxes = new Set(rowsOf(before).map(({ at }) => at));
+  const had = new Map();
+  for (const { name, value } of rowsOf(before)) had.set(name, [...had.get(name) || [], value]);
+  const rows = $("drawing").querySelectorAll(".picture .row");
+  const lines = $("drawing").querySelectorAll(".facts tbody tr");
+  rowsOf(piece).forEach(({ at, name, value }, number) => {
+    const values = had.get(name);
+    if (!boxes.has(at) || values?.includes(value) || !rows[number]) return;
+    const rect = rows[number].querySelector("rect");
+    const text = values ? `~ before: ${values.join(", ")}` : "+ new here";
+    const drawn = (tag, attributes, inner) => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+      node.append(...inner);
+      return node;
+    };
+    rows[number].append(drawn("text", {
+      class: values ? "sign changed" : "sign added", x: rect.getAttribute("x") - 1, y: Number(rect.getAttribute("y")) + 17,
+    }, [text[0], drawn("title", {}, [`${text} (${base})`])]));
+    lines[number]?.lastElementChild.append(make("span", { class: "sign" }, ` ${text}`));
+  });
 }

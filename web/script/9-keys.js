@@ -2,7 +2,7 @@
 const search = {
   hits: [], at: 0,
   again() {
-    for (const node of document.querySelectorAll(".hit, .found")) node.classList.remove("hit", "found");
+    unmark("hit", "found");
     const text = $("finder").hidden ? "" : $("find").value.trim().toLowerCase();
     search.hits = text ? [...document.querySelectorAll("#drawing .row, #drawing tr, #panel li, #panel p, #panel code")]
       .filter((node) => node.textContent.toLowerCase().includes(text))

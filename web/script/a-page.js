@@ -39,6 +39,7 @@ async function begin() {
   paintTheme();
   takeToken();
   document.addEventListener("keydown", pressed);
+  watchSlots();
   watchObjects();
   watchScrubber();
   const doing = { next: advance, undo: () => order({ do: "back" }), rest: () => order({ do: "continue" }), search: search.open, help: "?", workshop: "w", live: "l" };
