@@ -32,10 +32,13 @@ fn left_out<T>(file: &str, nothing: T) -> Reading<T> {
     Reading::new(format!("{file}, not recorded: it is its caller's"), Ok(nothing))
 }
 
+/// A server under an emulator takes most of it; what ends sooner, or sleeps, ends the waiting.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Let a new program come to itself, so that what is seen of it is not its loader, and a SIGTERM finds the
-/// handler that it sets up: until it sleeps, and not for long.
+/// handler that it sets up: until it sleeps; one that never does is not waited for longer than this.
 pub fn settle(pid: i32, mut has_ended: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_millis(100);
+    let until = Instant::now() + SETTLED;
     while Instant::now() < until {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         if has_ended() || stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S')) {
