@@ -13,7 +13,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// An emulated machine is some ten times as slow.
+fn patience() -> Duration {
+    Duration::from_secs(if std::env::var_os("VM").is_some() { 120 } else { 20 })
+}
 
 /// Where one test's containers are, and the name of its one.
 struct Place {
@@ -30,9 +33,14 @@ impl Place {
         self.dirs.path().join(name)
     }
 
+    /// Where build/test.sh says so, one image is shared by all tests.
+    fn data(&self) -> PathBuf {
+        std::env::var_os("LEARNCTR_TEST_DATA").map_or_else(|| self.dir("data"), PathBuf::from)
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("LEARNCTR_DATA", self.dir("data")).env("LEARNCTR_STATE", self.dir("state"));
+        command.env("LEARNCTR_DATA", self.data()).env("LEARNCTR_STATE", self.dir("state"));
         command.env("PAGER", "cat").env("TERM", "xterm").env_remove("NO_COLOR").env_remove("COLUMNS");
         command
     }
@@ -46,9 +54,10 @@ impl Place {
     /// Directories, groups, mounts and interfaces of the container that are still there.
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
-        for dir in [self.dir("state"), self.dir("data/containers")] {
+        for dir in [self.dir("state"), self.data().join("containers")] {
             let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-            left.extend(entries.map(|entry| entry.path().display().to_string()));
+            let paths = entries.map(|entry| entry.path().display().to_string());
+            left.extend(paths.filter(|path| path.contains(&self.name)));
         }
         groups(Path::new("/sys/fs/cgroup"), &self.name, &mut left);
         let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
@@ -123,7 +132,7 @@ impl Person {
     }
 
     fn until(&mut self, what: &str, is_there: impl Fn(&str) -> bool) -> String {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience();
         loop {
             let shown = self.screen.screen().contents();
             if is_there(&shown) {
@@ -162,7 +171,7 @@ impl Person {
     }
 
     fn status(&mut self) -> i32 {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + patience();
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or(-1);

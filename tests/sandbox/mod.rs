@@ -83,15 +83,15 @@ impl Place {
         command
     }
 
-    /// Run it to its end, which must come within a minute.
+    /// Run it to its end, which must come within a minute, and within four where a machine is emulated.
     pub fn run(&self, args: &[&str]) -> Output {
         let mut command = self.learnctr(args);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = child.id();
         let (done, waits) = std::sync::mpsc::channel::<()>();
+        let patience = Duration::from_secs(if std::env::var_os("VM").is_some() { 240 } else { 60 });
         let watch = std::thread::spawn(move || {
-            if waits.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
+            if waits.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 kill(pid as i32, rustix::process::Signal::KILL);
                 return true;
             }
