@@ -89,7 +89,7 @@ impl Place {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = child.id();
         let (done, waits) = std::sync::mpsc::channel::<()>();
-        let patience = Duration::from_secs(if std::env::var_os("VM").is_some() { 240 } else { 60 });
+        let patience = Duration::from_secs(patience(60));
         let watch = std::thread::spawn(move || {
             if waits.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 kill(pid as i32, rustix::process::Signal::KILL);
@@ -186,9 +186,14 @@ pub fn kill(pid: i32, signal: rustix::process::Signal) {
     }
 }
 
+/// An emulated machine is several times as slow.
+fn patience(seconds: u64) -> u64 {
+    if std::env::var_os("VM").is_some() { seconds * 4 } else { seconds }
+}
+
 /// Ask until the answer is yes; no later than this.
 pub fn soon(seconds: u64, mut ask: impl FnMut() -> bool) -> bool {
-    let until = Instant::now() + Duration::from_secs(seconds);
+    let until = Instant::now() + Duration::from_secs(patience(seconds));
     loop {
         if ask() {
             return true;
