@@ -10,6 +10,7 @@ use crate::spec::values::Cpus;
 use crate::spec::{Container, Network, Note, Options};
 use crate::stage::{Choices, Ground, Veth, Ways};
 use crate::step::Program;
+use oci_spec::runtime::LinuxNamespaceType;
 use std::error::Error;
 use std::os::unix::fs::DirBuilderExt;
 
@@ -43,6 +44,7 @@ impl Prepared {
         let mut container = Container::asked(options, &host)?;
         crate::spec::users::look_up(&mut container)?;
         labels(&mut container, &host);
+        container.notes.extend(orphans(&container));
         let skips = |id: &str| ways.skip.iter().any(|skip| skip == id);
         if skips("pivot-root") {
             container.notes.push(Note::new(
@@ -108,6 +110,24 @@ fn expressible(container: &Container, host: &Host) -> Result<(), crate::kernel::
         crate::kernel::devices::v1_lines(&crate::spec::cgroup::rules(resources))?;
     }
     Ok(())
+}
+
+/// Without a process 1 of its own and without a group, not everything that it starts can be found again: that is said.
+fn orphans(container: &Container) -> Option<Note> {
+    let linux = container.spec.linux().as_ref()?;
+    let mut all = linux.namespaces().iter().flatten();
+    let pid = all.find(|namespace| namespace.typ() == LinuxNamespaceType::Pid);
+    let text = match pid.map(|namespace| namespace.path().is_some()) {
+        _ if linux.cgroups_path().is_some() => return None,
+        Some(false) => return None,
+        Some(true) => {
+            "it joins a pid namespace and has no group: what it leaves running when it ends is left to that namespace's process 1"
+        }
+        None => {
+            "it has no pid namespace and no group: learnctr ends what it leaves running, but nobody does should learnctr be killed"
+        }
+    };
+    Some(Note::new("clone", text))
 }
 
 /// A label is asked for where no module can give it: that is said.

@@ -235,6 +235,7 @@ fn nothing_outlives_a_container_without_a_pid_namespace() {
         config["linux"].as_object_mut().unwrap().remove("resources");
     });
     assert!(output.status.success(), "{}", errors(&output));
+    assert!(errors(&output).contains("should learnctr be killed"), "{}", errors(&output));
     let left: Vec<_> = sandbox::processes().into_iter().filter(|(_, line)| line.contains(&marker)).collect();
     for (pid, _) in &left {
         sandbox::kill(*pid, rustix::process::Signal::KILL);
