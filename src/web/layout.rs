@@ -382,9 +382,13 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while rest.len() > room {
-        let good = |c: &char| matches!(c, ' ' | '/' | ',' | ':' | '|');
-        let cut =
-            rest.iter().take(room).rposition(good).filter(|at| *at >= room / 2).map_or(room, |at| at + 1);
+        // A line never begins with the space behind a comma.
+        let good = |at: &usize| match rest.get(*at) {
+            Some(' ') => true,
+            Some('/' | ',' | ':' | '|') => rest.get(at + 1) != Some(&' '),
+            _ => false,
+        };
+        let cut = (room / 3..room).rev().find(good).map_or(room, |at| at + 1);
         let tail = rest.split_off(cut);
         lines.push(rest.into_iter().collect());
         rest = tail;

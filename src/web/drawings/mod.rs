@@ -4,12 +4,15 @@
 
 pub mod anatomy;
 pub mod budget;
+pub mod files;
 pub mod illusions;
 pub mod lifecycle;
+pub mod many;
 pub mod mounts;
 pub mod net;
 pub mod process;
 pub mod security;
+pub mod timeline;
 
 use super::run::{Played, Run};
 use super::scene::{Row, Scene, Tone};
@@ -100,14 +103,17 @@ fn telling(groups: &BTreeMap<String, Cgroup>) -> Option<(&str, &Cgroup)> {
     found.map(|(key, group)| (key.as_str(), group))
 }
 
-pub static TABLE: [Drawing; 7] = [
+pub static TABLE: [Drawing; 10] = [
     anatomy::DRAWING,
     illusions::DRAWING,
     process::DRAWING,
     lifecycle::DRAWING,
+    files::DRAWING,
     mounts::DRAWING,
     net::DRAWING,
     security::DRAWING,
+    many::DRAWING,
+    timeline::DRAWING,
 ];
 
 pub fn find(id: &str) -> Option<&'static Drawing> {
