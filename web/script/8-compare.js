@@ -14,10 +14,10 @@ function compare() {
     end.onclick = () => visit({ ...place, diff: null });
     bar.append(" ", turn, " ", end);
   }
-  const between = at.querySelector("h3 small");
-  if (between) between.textContent = `${base ?? before ?? "nothing"} → ${stageId()}`;
+  const name = (from, to) => { const small = at.querySelector("h3 small"); if (small) small.textContent = `${from ?? "nothing"} → ${to}`; };
+  name(base ?? before, stageId());
   const path = base ? `changes/${stageId()}/${base}` : null;
-  if ((at.dataset.path || "") === (path || "")) return;
+  if ((at.dataset.path || "") === (path || "") && !archive) return;
   at.dataset.path = path || "";
   const body = at.querySelector(".told");
   at.plain ||= [...body.childNodes];
@@ -28,9 +28,10 @@ function compare() {
     if (told) body.replaceChildren(...told.childNodes);
     else body.replaceChildren(make("p", {}, `There is nothing to compare: of ${stageId()} and ${base}, at least one has no view.`));
   };
-  const turned = `changes/${base}/${stageId()}`;
-  const use = (piece) => piece.text === null && archive ? fill(known(turned)) : fill(piece);
-  learn(path, run.version).then(use).catch(() => { at.dataset.path = ""; });
+  // A file holds what changed in the order in which it happened; then that is what is shown, and said.
+  const turned = archive && known(path).text === null && known(`changes/${base}/${stageId()}`);
+  if (turned?.text) { name(stageId(), base); fill(turned); }
+  else learn(path, run.version).then(fill).catch(() => { at.dataset.path = ""; });
 }
 
 function pickBase() {
