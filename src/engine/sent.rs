@@ -6,6 +6,7 @@
 use super::wire::{Answer, Answers, Outcome, Sent};
 use crate::kernel::Errno;
 use crate::kernel::channel::{Channel, Received};
+use crate::plan::Plan;
 use crate::stage::Move;
 use crate::step::Step;
 use std::os::fd::OwnedFd;
@@ -92,4 +93,19 @@ impl<'a> Outstanding<'a> {
         }
         true
     }
+}
+
+/// The container's directories are wanted by its mounts, not by its namespaces: where nobody looks on, they are made
+/// while the child clones. Where a group comes between the two, it stays so: the group is undone first, and whoever is
+/// still in it ended, before the directories go.
+pub fn clone_first<'m, 'a>(moves: &'m mut [(Place, &'a Move)], plan: &Plan) -> &'m [(Place, &'a Move)] {
+    let id =
+        |(place, _): &(Place, &Move)| plan.stages.get(place.stage).map_or("", |planned| planned.stage.id);
+    let image = moves.iter().take_while(|one| id(one) == "image").count();
+    let clones = |one: &&(Place, &Move)| matches!(id(one), "userns" | "clone");
+    let clone = moves.iter().skip(image).take_while(clones).count();
+    if let Some(both) = moves.get_mut(..image + clone) {
+        both.rotate_left(image);
+    }
+    moves
 }

@@ -8,7 +8,7 @@ pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
 use super::scene::{Scene, diagnose};
-use super::sent::{Outstanding, Place};
+use super::sent::{Outstanding, Place, clone_first};
 use super::wire::{Answer, Outcome};
 use crate::decode::filter::{self, Filter};
 use crate::host::Host;
@@ -144,10 +144,10 @@ impl<'a> Session<'a> {
             moves.extend(planned.moves.iter().enumerate().map(|(number, m)| (Place { stage, number }, m)));
         }
         self.micros = 0;
-        let mut rest = moves.as_slice();
+        let looked_on = self.recording != Recording::Nothing;
+        let mut rest = if looked_on { &moves } else { clone_first(&mut moves, plan) };
         while let Some(((place, one), after)) = rest.split_first() {
-            let waits = one.side == Side::Host && !one.alone || self.recording != Recording::Nothing;
-            if waits {
+            if one.side == Side::Host && !one.alone || looked_on {
                 self.collect()?;
             }
             if one.beside && self.beside.is_none() {

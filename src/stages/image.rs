@@ -91,7 +91,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
                 .without_undo(),
         );
     }
-    moves
+    moves.into_iter().map(Move::alone).collect()
 }
 
 fn make(path: &std::path::Path, mode: u32, exist_ok: bool) -> Step {
