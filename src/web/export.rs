@@ -11,7 +11,8 @@ use askama::Template;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// Lines, and by path the numbers of those that a piece is made of.
+/// Lines, and by path those that a piece is made of: the number of a first line and how many follow on from it, again and
+/// again.
 #[derive(Default, Serialize)]
 struct Pieces {
     lines: Vec<String>,
@@ -22,7 +23,8 @@ struct Pieces {
 
 impl Pieces {
     fn put(&mut self, path: String, body: &str) {
-        let mut numbers = Vec::new();
+        let mut runs: Vec<usize> = Vec::new();
+        let mut next = None;
         for line in body.split('\n') {
             let number = match self.known.get(line) {
                 Some(number) => *number,
@@ -32,9 +34,13 @@ impl Pieces {
                     self.lines.len() - 1
                 }
             };
-            numbers.push(number);
+            match runs.last_mut().filter(|_| next == Some(number)) {
+                Some(count) => *count += 1,
+                None => runs.extend([number, 1]),
+            }
+            next = Some(number + 1);
         }
-        self.pieces.insert(path, numbers);
+        self.pieces.insert(path, runs);
     }
 
     fn add(&mut self, site: &Site, path: String) {
@@ -49,13 +55,18 @@ pub fn page(site: &Site, nonce: &str) -> String {
     let mut pieces = Pieces::default();
     pieces.add(site, "run".to_owned());
     let ids: Vec<&str> = site.run().stages.iter().map(|stage| stage.planned.stage.as_str()).collect();
-    for (number, id) in ids.iter().enumerate() {
+    // What is alike stands side by side: a compressor looks back no further than 32 KiB.
+    for id in &ids {
         pieces.add(site, format!("panel/{id}"));
-        for drawing in &drawings::TABLE {
-            pieces.add(site, format!("drawing/{id}/{}", drawing.id));
-        }
+    }
+    for (number, id) in ids.iter().enumerate() {
         for base in ids.iter().take(number) {
             pieces.add(site, format!("changes/{id}/{base}"));
+        }
+    }
+    for drawing in &drawings::TABLE {
+        for id in &ids {
+            pieces.add(site, format!("drawing/{id}/{}", drawing.id));
         }
     }
     // Within a script nothing may look like the end of it.

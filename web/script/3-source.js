@@ -22,8 +22,10 @@ function ask(path, more) {
 // What is known of a piece: {version, text, node}. An archive knows all.
 function known(path) {
   if (archive && !answered.has(path)) {
-    const lines = archive.pieces[path];
-    answered.set(path, { version: Infinity, text: lines ? lines.map((line) => archive.lines[line]).join("\n") : null });
+    const runs = archive.pieces[path];
+    const lines = [];
+    for (let at = 0; at < runs?.length; at += 2) lines.push(...archive.lines.slice(runs[at], runs[at] + runs[at + 1]));
+    answered.set(path, { version: Infinity, text: runs ? lines.join("\n") : null });
   }
   return answered.get(path);
 }

@@ -18,6 +18,8 @@ function compare() {
   name(base ?? before, stageId());
   const path = base ? `changes/${stageId()}/${base}` : null;
   if ((at.dataset.path || "") === (path || "") && !archive) return;
+  // In a panel of its own it is brought to where it is seen.
+  if (path && at.dataset.path !== path) { const panel = $("panel"); panel.scrollTop += at.getBoundingClientRect().top - panel.getBoundingClientRect().top - 16; }
   at.dataset.path = path || "";
   const body = at.querySelector(".told");
   at.plain ||= [...body.childNodes];
