@@ -124,7 +124,10 @@ fn says(shown: &Shown, own: &[Own], all: usize) -> String {
 fn host(shown: &Shown, own: &[Own], count: usize) -> Panel {
     let panel = Panel::new("host", Side::Host, "The host’s mounts");
     if count == 0 {
-        return panel.state(State::Off).row(Row::new("in sight", "none"));
+        // chroot(2) changes what a path leads to, and no mount: who may call it again gets out.
+        let chrooted = shown.view.outside.root.value().is_some_and(|root| root.link != "/");
+        let none = if chrooted { "none through its root, but chroot(2) let go of none" } else { "none" };
+        return panel.state(State::Off).row(Row::new("in sight", none));
     }
     let panel = panel.row(Row::new("in sight", format!("all {count}")).tone(Tone::Shared));
     match own.iter().find(|one| one.place == "/") {
