@@ -385,7 +385,7 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
         // A line never begins with the space behind a comma.
         let good = |at: &usize| match rest.get(*at) {
             Some(' ') => true,
-            Some('/' | ',' | ':' | '|') => rest.get(at + 1) != Some(&' '),
+            Some('/' | ',' | ':' | '|' | '=') => rest.get(at + 1) != Some(&' '),
             _ => false,
         };
         let cut = (room / 3..room).rev().find(good).map_or(room, |at| at + 1);

@@ -232,7 +232,10 @@ fn candidates(shown: &Shown) -> Vec<String> {
     let mounts = outside.mounts.value();
     let places = || mounts.into_iter().flatten().filter(|(place, _)| !place.contains('#') && *place != "/");
     let is_lent = |(_, mount): &(&String, &Mount)| lends(shown, mount).is_some();
-    let lent = places().find(is_lent).map(|(place, _)| place.clone());
+    // A file tells more than a device.
+    let files = shown.view.inside.as_ref().map(|inside| &inside.files);
+    let is_file = |(place, _): &(&String, &Mount)| files.is_some_and(|files| files.contains_key(*place));
+    let lent = places().filter(is_file).chain(places()).find(is_lent).map(|(place, _)| place.clone());
     let made = places().find(|(_, mount)| mount.filesystem == "proc").map(|(place, _)| place.clone());
     found.truncate(MOST - usize::from(lent.is_some()) - usize::from(made.is_some()));
     found.extend(lent.into_iter().chain(made));

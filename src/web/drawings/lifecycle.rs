@@ -32,24 +32,25 @@ enum Life {
     Removed,
 }
 
-/// The boxes: id, title, which states it stands for, and the calls that lead there.
+/// A box: which stage leads there first, and by which of its calls.
 struct Place {
     id: &'static str,
     title: &'static str,
+    stage: &'static str,
     calls: &'static [&'static str],
-    before: &'static str,
 }
 
-const CREATED: Place =
-    Place { id: "created", title: "Created", calls: &["clone", "unshare", "setns", "execve"], before: "" };
-const RUNNING: Place =
-    Place { id: "running", title: "Running", calls: &["execve", "write"], before: "exec brings it here" };
-const PAUSED: Place =
-    Place { id: "paused", title: "Paused", calls: &["write"], before: "freeze brings it here" };
-const STOPPED: Place =
-    Place { id: "stopped", title: "Stopped", calls: &["kill"], before: "stop brings it here" };
+const CREATED: Place = Place {
+    id: "created",
+    title: "Created",
+    stage: "image",
+    calls: &["clone", "unshare", "setns", "execve"],
+};
+const RUNNING: Place = Place { id: "running", title: "Running", stage: "exec", calls: &["execve", "write"] };
+const PAUSED: Place = Place { id: "paused", title: "Paused", stage: "freeze", calls: &["write"] };
+const STOPPED: Place = Place { id: "stopped", title: "Stopped", stage: "stop", calls: &["kill"] };
 const REMOVED: Place =
-    Place { id: "removed", title: "Removed", calls: &["rmdir", "unlinkat"], before: "remove brings it here" };
+    Place { id: "removed", title: "Removed", stage: "remove", calls: &["rmdir", "unlinkat"] };
 
 impl Life {
     fn place(self) -> &'static Place {
@@ -118,7 +119,7 @@ fn draw(run: &Run, number: usize) -> Option<Scene> {
     let turns = turns(run, number);
     let place = |place: &'static Place| {
         let is_now = now.place().id == place.id;
-        let title = if is_now { format!("{}, now", place.title) } else { place.title.to_owned() };
+        let title = if is_now { format!("{} (now)", place.title) } else { place.title.to_owned() };
         let mut panel = Panel::new(place.id, Side::Container, title).stacked();
         for (_, stage) in turns.iter().filter(|(life, _)| life.place().id == place.id) {
             panel.rows.push(brought(stage, place.calls));
@@ -129,7 +130,12 @@ fn draw(run: &Run, number: usize) -> Option<Scene> {
             (false, false) => State::Plain,
         };
         if panel.rows.is_empty() {
-            panel.rows.push(Row::new("", place.before).tone(Tone::Off));
+            let told = match run.position(place.stage) {
+                Some(at) if at > number => format!("{} brings it here", place.stage),
+                Some(_) => "it did not come here".to_owned(),
+                None => "no stage of this plan brings it here".to_owned(),
+            };
+            panel.rows.push(Row::new("", told).tone(Tone::Off));
         }
         panel.state(state)
     };
@@ -156,7 +162,7 @@ fn draw(run: &Run, number: usize) -> Option<Scene> {
 
 fn says(run: &Run, stage: &Played, now: Life, turns: &[(Life, &Played)]) -> String {
     let since = turns.last().map_or(stage, |(_, turn)| *turn);
-    let when = since.left.map(|at| format!(", {} after the start", milliseconds(at))).unwrap_or_default();
+    let when = since.left.map(|at| format!(", {} after the start", after(at))).unwrap_or_default();
     let by = &since.planned.stage;
     match now {
         Life::Prepared => {
@@ -178,8 +184,11 @@ fn says(run: &Run, stage: &Played, now: Life, turns: &[(Life, &Played)]) -> Stri
     }
 }
 
-fn milliseconds(micros: u64) -> String {
-    format!("{}.{} ms", micros / 1000, micros % 1000 / 100)
+fn after(micros: u64) -> String {
+    match micros {
+        0..1_000_000 => format!("{}.{} ms", micros / 1000, micros % 1000 / 100),
+        _ => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+    }
 }
 
 /// When a stage brought it here, and with which call.
@@ -192,9 +201,9 @@ fn brought(stage: &Played, calls: &[&str]) -> Row {
     });
     let made = told.or(stage.steps.first());
     let at = made.map(|made| made.at).or(stage.left);
-    let when = at.map_or_else(String::new, |at| format!(", at {}", milliseconds(at)));
+    let when = at.map_or_else(String::new, |at| format!(", {}", after(at)));
     Row::new(
-        format!("by {}{when}", stage.planned.stage),
+        format!("{}{when}", stage.planned.stage),
         made.map_or_else(String::new, |made| call(made, stage.pid)),
     )
 }

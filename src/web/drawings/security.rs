@@ -65,7 +65,13 @@ fn missing(shown: &Shown, stages: &[&str]) -> Row {
     let why = match (coming, left_out) {
         (Some((_, stage)), _) => format!("not yet: the stage {} brings it", stage.planned.stage),
         (None, Some(id)) => format!("not in place: the stage {id} was left out"),
-        (None, None) => "not in place, and no stage of this plan brings it".to_owned(),
+        (None, None) => match run.stages.iter().find(|stage| brings(&stage.planned)) {
+            Some(stage) => match stage.planned.notes.first() {
+                Some(note) => format!("not in place: {note}"),
+                None => format!("not in place: the stage {} did not bring it", stage.planned.stage),
+            },
+            None => "not in place, and no stage of this plan brings it".to_owned(),
+        },
     };
     Row::new("state", why).tone(Tone::Off)
 }
@@ -128,7 +134,12 @@ fn capabilities(shown: &Shown) -> Panel {
     };
     let regular =
         shown.run.begun.as_ref().and_then(|begun| begun.regular.as_ref()?.outside.capabilities.value());
-    let untouched = regular.is_some_and(|regular| regular.get("bounding") == sets.get("bounding"));
+    // A new user namespace gives all of them again: then more is there than before.
+    let names = |sets: &BTreeMap<String, Capabilities>| sets.get("bounding").map(|set| set.names.clone());
+    let untouched = match (regular.and_then(names), names(sets)) {
+        (Some(before), Some(now)) => before.iter().all(|name| now.contains(name)),
+        _ => false,
+    };
     let gone = if untouched { "in none of the five sets" } else { "dropped, in none of the five sets" };
     panel.rows.extend(by_sets(sets).into_iter().map(|(names_of_sets, names)| {
         let label = match names_of_sets.as_slice() {
