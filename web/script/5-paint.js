@@ -90,15 +90,20 @@ function paintStages() {
     const link = links[number];
     if (!link) return;
     const [shape, name, size, more] = link.children;
-    link.href = written({ ...place, stage: stage.id });
-    link.className = stage.state;
-    Object.assign(link.dataset, { stage: stage.id, state: stage.state });
-    shape.textContent = SHAPES[stage.state];
-    name.textContent = stage.id;
-    size.replaceChildren(...stage.changes ? [`${stage.changes}`, make("span", { class: "unseen" }, stage.changes === 1 ? " change" : " changes")] : []);
-    size.title = plural(stage.changes, "change");
-    more.textContent = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits here"
+    const words = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits here"
       : stage.state === "done" ? `done · ${duration(stage.micros)}` : stage.state;
+    const address = written({ ...place, stage: stage.id });
+    if (link.getAttribute("href") !== address) link.href = address;
+    if (more.textContent !== words || link.dataset.state !== stage.state || size.dataset.size !== String(stage.changes)) {
+      link.className = stage.state;
+      Object.assign(link.dataset, { stage: stage.id, state: stage.state });
+      shape.textContent = SHAPES[stage.state];
+      name.textContent = stage.id;
+      size.dataset.size = stage.changes;
+      size.replaceChildren(...stage.changes ? [`${stage.changes}`, make("span", { class: "unseen" }, stage.changes === 1 ? " change" : " changes")] : []);
+      size.title = plural(stage.changes, "change");
+      more.textContent = words;
+    }
     mark(link, "aria-current", number === here && "step");
     link.classList.toggle("base", stage.id === place.diff);
     if (number === here && !link.classList.contains("here")) link.scrollIntoView({ block: "nearest" });

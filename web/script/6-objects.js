@@ -14,11 +14,14 @@ function hover(key) {
 function light() {
   unmark("chosen");
   if (!place.sel) return;
+  let some = false;
   for (const node of document.querySelectorAll("[data-same]")) {
     const key = node.dataset.same;
     const at = key.indexOf(":");
-    if ([key, key.slice(0, at), key.slice(at + 1)].includes(place.sel)) node.classList.add("chosen");
+    if ([key, key.slice(0, at), key.slice(at + 1)].includes(place.sel)) node.classList.add("chosen"), some = true;
   }
+  // It may be there in another stage, so it stays in the address.
+  if (!some && light.told !== place.sel && shown.drawing?.path === slots.drawing) say(`Nothing in this drawing is “${light.told = place.sel}”.`, true);
 }
 
 function choose(key) {
