@@ -67,11 +67,9 @@ fn without_host(text: &str, host: &str) -> String {
     while let Some(at) = rest.find(host) {
         let (before, from) = rest.split_at(at);
         let after = from.get(host.len()..).unwrap_or_default();
-        let apart = !before.ends_with(word)
-            && !after.starts_with(word)
-            && !(before.is_empty() && found.ends_with(word));
         found.push_str(before);
-        found.push_str(if apart { HOST } else { host });
+        let within = found.ends_with(word) || after.starts_with(word);
+        found.push_str(if within { host } else { HOST });
         rest = after;
     }
     found.push_str(rest);
