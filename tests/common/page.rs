@@ -75,7 +75,16 @@ impl Page {
         // The answer may come before all is sent.
         let sent = std::thread::spawn(move || drop(writer.write_all(&bytes)));
         let mut answer = Vec::new();
-        let _ = client.read_to_end(&mut answer);
+        let end = Instant::now() + PATIENCE;
+        let mut room = [0; 4096];
+        // An answer that does not end is read for a while only.
+        while let Ok(count @ 1..) = client.read(&mut room) {
+            answer.extend_from_slice(&room[..count]);
+            if Instant::now() > end {
+                break;
+            }
+        }
+        drop(client);
         let _ = sent.join();
         parse(&answer)
     }
