@@ -71,6 +71,12 @@ fn stands_at(page: &Page, stage: &str) {
     panic!("it never stood still after {stage}, but after {:?}", paused(page));
 }
 
+/// A stage of this plan: an ordinary user's has one more, userns.
+fn stage(page: &Page, number: usize) -> String {
+    let run: serde_json::Value = serde_json::from_str(&page.get("/api/run").body).unwrap();
+    run["stages"][number]["id"].as_str().unwrap().to_owned()
+}
+
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
@@ -87,16 +93,12 @@ fn the_page_goes_on_back_and_quits_and_what_was_recorded_stays() {
     let page = shown.page.clone();
     stands_at(&page, "image");
     assert_eq!(page.go(r#"{"do":"next"}"#).status, 202);
-    stands_at(&page, "clone");
+    stands_at(&page, &stage(&page, 1));
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"pivot-root"}"#).status, 202);
     stands_at(&page, "pivot-root");
     assert_eq!(page.get("/api/drawing/pivot-root/anatomy").status, 200);
     // Back is built anew, up to the stage before.
     assert_eq!(page.go(r#"{"do":"back"}"#).status, 202);
-    let stage = |page: &Page, number: usize| {
-        let run: serde_json::Value = serde_json::from_str(&page.get("/api/run").body).unwrap();
-        run["stages"][number]["id"].as_str().unwrap().to_owned()
-    };
     let pivot = (0..).find(|number| stage(&page, *number) == "pivot-root").unwrap();
     stands_at(&page, &stage(&page, pivot - 1));
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"clone"}"#).status, 202);
@@ -142,7 +144,7 @@ fn a_page_that_is_killed_comes_back_and_the_build_goes_on() {
     let mut stream = page.stream(&format!("Last-Event-ID: {before}\r\n"));
     assert_eq!(stream.next().unwrap().id, "");
     assert_eq!(page.go(r#"{"do":"next"}"#).status, 202);
-    stands_at(page, "clone");
+    stands_at(page, &stage(page, 1));
     assert_eq!(page.go(r#"{"do":"continue"}"#).status, 202);
     stream.until("the end", |event| event.state == "recorded" && event.data["over"] == true);
     place.nothing_left();
@@ -277,7 +279,7 @@ fn the_terminal_and_the_page_take_turns() {
     });
     stands_at(&page, "image");
     master.write_all(b"n").unwrap();
-    stands_at(&page, "clone");
+    stands_at(&page, &stage(&page, 1));
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"pivot-root"}"#).status, 202);
     stands_at(&page, "pivot-root");
     master.write_all(b"c").unwrap();

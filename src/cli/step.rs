@@ -243,7 +243,11 @@ impl Walker<'_> {
         }
         self.show.borrow_mut().state(State::Recorded);
         match &mut self.person {
-            Some(person) => person.rest(" The page shows what was recorded, until q or Ctrl-C.\n", self.show),
+            Some(person) => {
+                let url = self.show.borrow().feed.as_ref().map_or_else(String::new, Feed::url);
+                let text = format!(" The page shows what was recorded, until q or Ctrl-C: {url}\n");
+                person.rest(&text, self.show);
+            }
             None => while !matches!(prompt::ask_page(self.signals, self.show), Asked::End(_)) {},
         }
     }
@@ -395,7 +399,9 @@ impl Walker<'_> {
                     Err(why) => format!(" {why}\n"),
                 },
                 'h' => report::why(planned.stage, width()),
-                '?' => report::help(width()),
+                '?' => {
+                    report::help(width()) + &show.borrow().feed.as_ref().map_or_else(String::new, Feed::words)
+                }
                 _ => continue,
             };
             let text = if text.is_empty() { " There is nothing to show.\n".to_owned() } else { text };

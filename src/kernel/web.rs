@@ -29,7 +29,10 @@ pub fn random(bytes: &mut [u8]) -> Result<(), Errno> {
 
 /// A file that is nowhere, for one who writes and others who read (memfd_create(2)).
 pub fn memory() -> Result<File, Errno> {
-    Ok(rustix::fs::memfd_create("learnctr-trace", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+    let memory = rustix::fs::memfd_create("learnctr-trace", rustix::fs::MemfdFlags::CLOEXEC)?;
+    // It is made with 0777: who has it for reading could open it for writing, through /proc/self/fd.
+    rustix::fs::fchmod(&memory, rustix::fs::Mode::RUSR)?;
+    Ok(memory.into())
 }
 
 /// Start the program again as the page's process, with these descriptors and no others, without environment,

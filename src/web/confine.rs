@@ -71,7 +71,8 @@ pub fn parts(become_ids: Option<(u32, u32)>) -> Result<Vec<Part>, String> {
     ];
     const CAP_SYS_ADMIN: u32 = 21;
     let effective = caps::get().map_or(0, |sets| sets.effective);
-    if effective >> CAP_SYS_ADMIN & 1 == 0 {
+    // Not for who is to become another: no other id is mapped in it.
+    if effective >> CAP_SYS_ADMIN & 1 == 0 && become_ids.is_none() {
         let why = "an ordinary user makes other namespaces only from within a user namespace";
         parts.push(perhaps(Step::Unshare { flags: o::CLONE_NEWUSER as u64 }, why));
     }
