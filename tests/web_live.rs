@@ -97,10 +97,11 @@ fn the_page_goes_on_back_and_quits_and_what_was_recorded_stays() {
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"pivot-root"}"#).status, 202);
     stands_at(&page, "pivot-root");
     assert_eq!(page.get("/api/drawing/pivot-root/anatomy").status, 200);
+    let pivot = (0..).find(|number| stage(&page, *number) == "pivot-root").unwrap();
+    let before = stage(&page, pivot - 1);
     // Back is built anew, up to the stage before.
     assert_eq!(page.go(r#"{"do":"back"}"#).status, 202);
-    let pivot = (0..).find(|number| stage(&page, *number) == "pivot-root").unwrap();
-    stands_at(&page, &stage(&page, pivot - 1));
+    stands_at(&page, &before);
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"clone"}"#).status, 202);
     stands_at(&page, "clone");
     assert_eq!(page.go(r#"{"do":"quit"}"#).status, 202);
@@ -110,10 +111,7 @@ fn the_page_goes_on_back_and_quits_and_what_was_recorded_stays() {
     // The page was told the same lines as the file, of the last walk alone.
     let lines = std::fs::read_to_string(&trace).unwrap().lines().count();
     let id = page.stream("").next().unwrap().id;
-    assert_eq!(
-        id,
-        format!("3.{lines}.recorded").replace("3.", &format!("{}.", id.split('.').next().unwrap()))
-    );
+    assert!(id.ends_with(&format!(".{lines}.recorded")), "{id}");
     shown.signal("-TERM");
     assert_eq!(shown.ended().code(), Some(0));
 }
@@ -135,7 +133,7 @@ fn a_page_that_is_killed_comes_back_and_the_build_goes_on() {
         // Its socket stays, so that a request that comes meanwhile waits.
         while now == pid && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
-            now = page.own().0;
+            now = page.own_if_there().map_or(pid, |own| own.0);
         }
         assert_ne!(now, pid);
     }
@@ -227,6 +225,10 @@ fn a_reader_that_stalls_is_let_go_and_the_others_hear_all() {
             rustix::net::connect(&socket, &page.address()).unwrap();
             let mut client = TcpStream::from(socket);
             client.write_all(page.put("GET /api/stream HTTP/1.1\r\n{OK}\r\n").as_bytes()).unwrap();
+            // It begins well, so that it has one of the four.
+            let mut begin = [0; 12];
+            client.read_exact(&mut begin).unwrap();
+            assert_eq!(&begin, b"HTTP/1.1 200");
             client
         })
         .collect();

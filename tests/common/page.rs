@@ -105,10 +105,15 @@ impl Page {
 
     /// What the kernel says of the page's process, by the name in /proc/PID/status; and its number.
     pub fn own(&self) -> (i32, serde_json::Map<String, serde_json::Value>) {
-        let own: serde_json::Value = serde_json::from_str(&self.get("/api/self").body).unwrap();
+        self.own_if_there().unwrap()
+    }
+
+    /// The same; none when it ended in the middle of the answer.
+    pub fn own_if_there(&self) -> Option<(i32, serde_json::Map<String, serde_json::Value>)> {
+        let own: serde_json::Value = serde_json::from_str(&self.get("/api/self").body).ok()?;
         let pairs = own["status"].as_array().unwrap().iter();
         let status = pairs.map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone())).collect();
-        (own["pid"].as_i64().unwrap() as i32, status)
+        Some((own["pid"].as_i64().unwrap() as i32, status))
     }
 
     pub fn stream(&self, more: &str) -> Stream {
