@@ -7,6 +7,7 @@
 use super::{Draw, Drawing, Shown};
 use crate::probes::layers::{Contents, Kind, Layer};
 use crate::probes::root::topmost;
+use crate::terminal::text::clean;
 use crate::web::scene::{Link, Panel, Row, Scene, Side, Tone, part};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -113,7 +114,7 @@ fn layer((name, layer): &(&str, &Layer), touched: &[Touched]) -> Panel {
     let base = layer.path.rsplit('/').next().unwrap_or_default();
     let (side, title) = match is_upper {
         true => (Side::Container, format!("{name}: what is written goes here")),
-        false => (Side::Host, format!("{name}: {base}, only read")),
+        false => (Side::Host, clean(&format!("{name}: {base}, only read"))),
     };
     let path = Row::new("on the host", &layer.path).fact(format!("{at}/path")).same("layer", &layer.path);
     let mut panel = Panel::new(*name, side, title).row(path);

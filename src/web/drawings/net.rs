@@ -7,6 +7,7 @@ use super::{Draw, Drawing, Shown};
 use crate::probes::Reading;
 use crate::probes::host_network::HostNetwork;
 use crate::probes::network::Interface;
+use crate::terminal::text::clean;
 use crate::view::Inside;
 use crate::web::scene::{Link, Panel, Row, Scene, Side, State, Tone, part};
 use std::collections::BTreeMap;
@@ -37,7 +38,8 @@ fn draw(shown: &Shown) -> Scene {
     let place = place(shown);
     let network = &shown.view.outside.host_network;
     let pairs = pairs(shown);
-    let mut scene = Scene { says: says(shown, place, &pairs), ..Scene::default() };
+    // It names interfaces, and the container chooses what its own are called.
+    let mut scene = Scene { says: clean(&says(shown, place, &pairs)), ..Scene::default() };
     scene.columns = vec![
         vec![inside(shown, place)],
         kernel(shown, place, &pairs),
