@@ -365,7 +365,7 @@ fn passing(network: &HostNetwork) -> Panel {
             panel.rows.extend(chains.iter().take(MOST).map(|(name, chain)| {
                 let policy =
                     chain.policy.as_ref().map_or_else(String::new, |policy| format!(", else {policy}"));
-                Row::new(name, format!("{} {}{policy}", chain.hook, chain.kind))
+                Row::new("nf_tables", format!("{name}: at {}, {}{policy}", chain.hook, chain.kind))
                     .fact(format!("{at}/chains/value/{}/hook", part(name)))
             }));
             panel.rows.extend(more(chains.len()));
