@@ -20,7 +20,7 @@ const search = {
     const hit = search.hits[search.at];
     hit.classList.add("found");
     for (let fold = hit.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
-    hit.scrollIntoView({ block: "center" });
+    hit.scrollIntoView({ block: "nearest" });
     $("found").textContent = `${search.at + 1} of ${plural(search.hits.length, "place")}`;
   },
   open() { $("finder").hidden = false; $("find").focus(); $("find").select(); },
