@@ -169,7 +169,7 @@ impl<'a> Person<'a> {
         if text.lines().count() + 3 > tty::rows()
             && let Some(mut pager) = self.pager(text)
         {
-            let end = self.wait(&mut pager);
+            let end = self.wait(&mut pager, show);
             let _ = self.keys.again();
             return end.map_or(Paged::Left, Paged::End);
         }
@@ -195,14 +195,17 @@ impl<'a> Person<'a> {
     }
 
     /// Wait for a program that has the terminal. Ctrl-C is meant for it; what else ends us ends it too.
-    fn wait(&self, child: &mut Child) -> Option<Asked> {
+    fn wait(&self, child: &mut Child, show: &RefCell<Show>) -> Option<Asked> {
         let Ok(ended) = process::pidfd(child.id() as i32) else {
             let _ = child.wait();
             return None;
         };
         let mut end = None;
         while child.try_wait().is_ok_and(|status| status.is_none()) {
-            let _ = process::poll(&[ended.as_raw_fd(), self.signals.raw()], -1);
+            // What the page asks for waits until the terminal is ours again; but it is kept alive.
+            let ([_, page], patience) = show.borrow().page_fds();
+            let _ = process::poll(&[ended.as_raw_fd(), self.signals.raw(), page], patience);
+            show.borrow_mut().tend();
             match self.signals.heard() {
                 Some(Heard::End(signal)) if signal != SIGINT => {
                     end = Some(Asked::End(signal));

@@ -120,9 +120,15 @@ impl Show {
 
     /// What the page asks for, if it does; its process is looked after.
     pub fn commanded(&mut self) -> Option<Command> {
-        let feed = self.feed.as_mut()?;
-        feed.tend();
-        feed.command()
+        self.tend();
+        self.feed.as_mut()?.command()
+    }
+
+    /// Start the page's process again if it has died.
+    pub fn tend(&mut self) {
+        if let Some(feed) = &mut self.feed {
+            feed.tend();
+        }
     }
 
     /// What to poll(2) for it, and how long at most.
