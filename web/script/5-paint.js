@@ -14,6 +14,7 @@ function newRun(next) {
   const first = !run || run.stages.length !== next.stages.length || run.container !== next.container;
   run = next;
   if (first) {
+    paintHead();
     run.stages.length && buildStages();
     buildViews();
     buildBars();
@@ -46,12 +47,15 @@ function paint() {
   ahead();
 }
 
-function paintRun() {
+function paintHead() {
   const { container, kernel, time } = run;
   const day = new Date(time * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
   $("run").replaceChildren(...[["container", container], ["kernel", kernel], ["on", day]].flatMap(
     ([name, value]) => [make("span", {}, `${name} `, make("b", {}, value)), " "]));
-  document.title = `${stageId() || "learnctr"} · ${container} · learnctr`;
+}
+
+function paintRun() {
+  document.title = `${stageId() || "learnctr"} · ${run.container} · learnctr`;
   $("build").hidden = !isLive();
   const waiting = builder === "waiting";
   const coming = run.stages[run.current + 1];
@@ -106,7 +110,7 @@ function paintStages() {
     }
     mark(link, "aria-current", number === here && "step");
     link.classList.toggle("base", stage.id === place.diff);
-    if (number === here && !link.classList.contains("here")) link.scrollIntoView({ block: "nearest" });
+    if (number === here && !link.classList.contains("here")) requestAnimationFrame(() => link.scrollIntoView({ block: "nearest", inline: "nearest" }));
     link.classList.toggle("here", number === here);
   });
 }
@@ -177,7 +181,10 @@ const scrolls = {};
 // Make what is shown equal to what is wanted, touching only what differs: a step through stages changes few of hundreds of
 // objects, and what is not touched is not laid out again.
 function turn(live, wanted) {
-  if (live.childElementCount < 8 && live.isEqualNode(wanted)) return;
+  const row = live.nodeName === "TR" || live.nodeName === "g" && live.classList.contains("row");
+  if ((row || !live.firstElementChild) && live.isEqualNode(wanted)) return;
+  // What has the focus keeps it.
+  if (row && !live.contains(document.activeElement)) return live.replaceWith(wanted.cloneNode(true));
   if (live.nodeType !== wanted.nodeType || live.nodeName !== wanted.nodeName) return live.replaceWith(wanted.cloneNode(true));
   if (live.nodeType !== Node.ELEMENT_NODE) { live.data = wanted.data; return; }
   for (const { name } of [...live.attributes]) if (!wanted.hasAttribute(name)) live.removeAttribute(name);
