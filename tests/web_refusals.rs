@@ -273,7 +273,25 @@ fn a_fifth_stream_is_refused_until_one_ends() {
     assert!((1500..3500).contains(&(began.elapsed().as_millis())), "{:?}", began.elapsed());
 }
 
-/// A writer that does not read is let go, whatever is left for it.
+/// Clients that ask and then neither read nor close have their time, and no more.
+#[test]
+fn who_neither_reads_nor_closes_holds_nobody_up() {
+    let shown = served();
+    let request = shown.page.put("GET /api/run HTTP/1.1\r\n{OK}\r\n");
+    let clients: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = shown.page.connect();
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    let began = Instant::now();
+    assert_eq!(shown.page.get("/api/run").status, 200);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(clients);
+}
+
+/// One connection is one request.
 #[test]
 fn what_follows_a_request_is_not_another_one() {
     let shown = served();
