@@ -7,7 +7,7 @@
 use super::confine;
 use super::wire::{Command, Head, Said, State, Told};
 use crate::kernel::channel::{Channel, Received};
-use crate::kernel::process::{self, Ended};
+use crate::kernel::process;
 use crate::kernel::{Errno, libc_flags, web};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -41,6 +41,7 @@ struct Web {
 const BETWEEN_STARTS: Duration = Duration::from_millis(300);
 const MOST_FAILED: u32 = 5;
 const FIRST_WORD: Duration = Duration::from_secs(5);
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
 /// A process that says more than this between two looks does not keep us from the rest.
 const MOST_SAID: usize = 64;
 
@@ -205,10 +206,14 @@ impl Feed {
     }
 
     /// It has closed its end, or is not wanted any more.
-    fn end_web(&mut self) -> Option<Ended> {
-        let web = self.web.take()?;
-        let _ = process::kill(web.pid, libc_flags::SIGKILL);
-        process::wait(web.pid, true).ok().flatten()
+    fn end_web(&mut self) {
+        let Some(Web { pid, channel, ended }) = self.web.take() else { return };
+        // Root without CAP_KILL may not signal another user's process: that one ends by itself without its channel, and at
+        // the latest with us.
+        drop(channel);
+        let _ = process::kill(pid, libc_flags::SIGKILL);
+        let _ = process::poll(&[ended.as_raw_fd()], LAST_MOMENTS.as_millis() as i32);
+        let _ = process::wait(pid, false);
     }
 
     /// The page's address with its token, in the part of it that no browser sends anywhere.
