@@ -37,6 +37,7 @@ function healed(place, run) {
     if (place.view) wrong.push(`there is no drawing “${place.view}”`);
     whole.view = run.views[0]?.id;
   }
-  if (whole.stage === LIVE && run.over) whole.stage = run.stages[0]?.id ?? LIVE;
+  // What was recorded is read from its start; who was there live stays where it ended.
+  if (whole.stage === LIVE && !wasLive && (archive || run.over || builder === "recorded")) whole.stage = run.stages[0]?.id ?? LIVE;
   return { whole, wrong };
 }

@@ -4,12 +4,14 @@ const tabs = "BroadcastChannel" in window && !archive ? new BroadcastChannel("le
 let heard = 0;
 let event = ""; // the last one's id
 let builder = ""; // busy, waiting (for a command) or recorded (there is none)
+let wasLive = false;
 let last = null;
 let leading = false;
 
 function hear(news) {
   heard = performance.now();
   if (news.state) builder = news.state;
+  wasLive ||= builder === "busy" || builder === "waiting";
   if (news.data) {
     newRun(JSON.parse(news.data));
     last = { ...news, state: builder };

@@ -9,6 +9,8 @@ const numberOf = (id) => run.stages.findIndex((stage) => stage.id === id);
 const isLive = () => !archive && run && !run.over && builder !== "recorded";
 
 function newRun(next) {
+  // A build that is taken back begins anew; until its plan is known, what was is shown.
+  if (run && !next.stages.length) return;
   // It counts from the start again when the page's process is a new one: then nothing known is of this run for sure.
   if (run && (next.version < run.version || next.time !== run.time)) answered.clear();
   const first = !run || run.stages.length !== next.stages.length || run.container !== next.container;
@@ -24,7 +26,7 @@ function newRun(next) {
 
 // Go to a place; the address says so, and what it cannot say right is healed.
 function visit(wanted, { replace } = {}) {
-  if (!run) return;
+  if (!run?.stages.length) return $("drawing").replaceChildren(make("p", { class: "lock" }, "The run has not begun: its plan is not known yet."));
   const { whole, wrong } = healed(wanted, run);
   const address = written(whole);
   if (address !== location.hash) history[replace || wrong.length ? "replaceState" : "pushState"](null, "", address);
@@ -40,7 +42,6 @@ function paint() {
   paintViews();
   paintBars();
   const id = stageId();
-  if (!id) return $("drawing").replaceChildren(make("p", { class: "lock" }, "The run has not begun: its plan is not known yet."));
   put("drawing", `drawing/${id}/${place.view}`);
   put("panel", `panel/${id}`);
   announce();
