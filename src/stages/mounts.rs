@@ -193,6 +193,18 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
         flags,
         data: data.map(str::to_owned),
     };
+    if ground.host.cgroup.mode == Mode::V2 && comes_along(ground, target.path()) {
+        // What is there already cannot be mounted over itself (EBUSY), but a part of it can.
+        if let Some(place) = places.first() {
+            moves.push(Move::child(
+                bind(&place.dir, target.clone(), o::MS_BIND),
+                "its own group alone; the host's groups came along with what they are in",
+            ));
+            let step = Step::Remount { target: target.clone(), set: options.flags, clear: 0 };
+            moves.push(Move::child(step, "read-only, or it could lift its limits"));
+        }
+        return;
+    }
     moves.push(point(target, Kind::Directory, None));
     if ground.host.cgroup.mode == Mode::V2 {
         if own_namespace {
@@ -239,6 +251,19 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
             moves.push(Move::child(step, "nothing more is to be made in it"));
         }
     }
+}
+
+/// Whether the host's own mount of the groups is at this place already: a recursive bind of /sys brings it along, where a
+/// sysfs of the container's own may not be mounted.
+fn comes_along(ground: &Ground, target: &Path) -> bool {
+    let from = |one: &Mount| {
+        let recursive = mount::parse(one.options().as_deref().unwrap_or_default()).flags & o::MS_REC != 0;
+        let rest = target.strip_prefix(one.destination()).ok().filter(|_| is_bind(one) && recursive)?;
+        Some(one.source().as_ref()?.join(rest))
+    };
+    let groups = |path: &Path| ground.host.cgroup.hierarchies.iter().any(|hierarchy| hierarchy.mount == path);
+    let mounts = ground.container.spec.mounts().iter().flatten();
+    mounts.filter_map(from).any(|path| groups(&path))
 }
 
 /// The nodes of /dev: made where that is allowed, else the host's are bound.
