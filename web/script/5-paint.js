@@ -69,7 +69,7 @@ function paintRun() {
 
 function showState() {
   if (!run) return;
-  const stale = isLive() && performance.now() - heard > STALE;
+  const stale = !archive && performance.now() - heard > STALE;
   const word = stale ? "stale" : isLive() ? "live" : "recorded";
   const shape = { stale: "▲", live: "●", recorded: "■" }[word];
   const state = $("state");
@@ -77,10 +77,10 @@ function showState() {
   state.dataset.state = word;
   state.textContent = `${shape} ${word.toUpperCase()}`;
   state.title = {
-    stale: "Nothing was heard of the build for 5 seconds; what is shown is the last that is known.",
+    stale: "learnctr was not heard for 5 seconds; what is shown is the last that is known.",
     live: "The build is going on, or waits for you.", recorded: "The run is over; everything of it was recorded.",
   }[word];
-  if (stale) say("Stale: nothing is heard of the build.");
+  if (stale) say("Stale: learnctr is not heard any more.");
 }
 
 function buildStages() {
