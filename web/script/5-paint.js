@@ -95,7 +95,7 @@ function paintStages() {
     const link = links[number];
     if (!link) return;
     const [shape, name, size, more] = link.children;
-    const words = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits here"
+    const words = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits"
       : stage.state === "done" ? `done · ${duration(stage.micros)}` : stage.state;
     const address = written({ ...place, stage: stage.id });
     if (link.getAttribute("href") !== address) link.href = address;
