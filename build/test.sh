@@ -95,7 +95,7 @@ each() {
 
 build() {
     build/need.sh cc pkg-config seccomp.h || true
-    build/need.sh --optional newuidmap strace capsh setpriv lsns findmnt unshare ps ip bwrap runc tmux jq
+    build/need.sh --optional newuidmap strace capsh setpriv lsns findmnt unshare ps ip bwrap runc tmux jq nft
     echo "building the tests"
     cargo test --locked --no-run --all-targets 2>&1 | tee "$logs/build.log" | grep -E '^(error|warning: unused)|Finished' || true
     # `Executable tests/house.rs (target/debug/deps/house-…)`; its file is named relative to here or from /.

@@ -231,10 +231,13 @@ fn what_masks_must_be_the_real_null_and_what_is_written_the_real_proc() {
         let mounts = config["mounts"].as_array_mut().unwrap();
         mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with(below));
     };
+    // Not every kernel has each of what is masked.
+    let masked = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/interrupts"];
+    let masked = masked.into_iter().find(|path| std::path::Path::new(path).exists()).unwrap();
     // CVE-2025-31133: /dev/null of the image is something else.
     for trick in ["absolute", "relative", "file", "fifo", "directory", "dangling"] {
         put(trick, &tree.join("dev/null"), "dev/null", &host.canary);
-        let bundle = host.bundle(&tree, &["cat", "/proc/kcore"], |config| nothing_on(config, "/dev"));
+        let bundle = host.bundle(&tree, &["cat", masked], |config| nothing_on(config, "/dev"));
         let output = host.run(&["run", "--bundle", bundle.to_str().unwrap()]);
         let said = said(&output);
         // In a user namespace the host's node is bound over what is there, and is the real one.
