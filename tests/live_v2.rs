@@ -135,7 +135,7 @@ fn it_is_born_in_a_group_that_holds() {
         grep -c ' /sys/fs/cgroup ro.* - cgroup2 ' /proc/self/mountinfo; \
         mkdir more 2>&1; mknod /tmp/disk b 8 0; cat /tmp/disk 2>&1; echo >/dev/null && echo null; \
         (i=0; while [ $i -lt 9 ]; do sleep 1 & i=$((i+1)); done; wait) 2>&1 | grep -o 'Cannot fork'; \
-        head -c 99m /dev/zero | tail >/dev/null; cat memory.events | grep 'oom_kill '";
+        (echo 1000 >/proc/self/oom_score_adj; head -c 99m /dev/zero | tail >/dev/null); grep -o 'oom_kill [1-9]' memory.events";
     let script =
         format!("$L run --memory 24m --pids-limit 8 --cpus 0.5 -- sh -c \"{}\"", inside.replace('$', "\\$"));
     let output = tree.shell(&place, "session", &script).output().unwrap();
@@ -146,7 +146,8 @@ fn it_is_born_in_a_group_that_holds() {
         "/tmp/disk: Operation not permitted",
         "\nnull\n",
         "Cannot fork",
-        "oom_kill 1",
+        // On a slow machine the next is killed before the first has given its memory back.
+        "oom_kill ",
     ] {
         assert!(said.contains(line), "{line:?} is not in {said}{}", errors(&output));
     }
