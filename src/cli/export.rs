@@ -5,7 +5,7 @@ use crate::web::{export, names, site::Site};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,6 +48,12 @@ pub fn main(args: Args) -> super::Result {
             args.trace.display()
         )
         .into());
+    }
+    if site.run().ended.is_none() {
+        super::out::tell!(
+            "learnctr: {}: the run in it has no end; what there is of it is shown",
+            args.trace.display()
+        );
     }
     if let Some(file) = &args.output {
         write(file, &export::page(&site, &nonce()?))?;
@@ -93,7 +99,7 @@ fn nonce() -> super::Result<String> {
 
 fn write(path: &Path, text: &str) -> super::Result<()> {
     let written = match path.to_str() {
-        Some("-") => std::io::stdout().lock().write_all(text.as_bytes()),
+        Some("-") => super::print(text),
         _ => fs::write(path, text),
     };
     written.map_err(|error| format!("{}: {error}", path.display()).into())

@@ -3,7 +3,7 @@
 use crate::kernel::tty::Signals;
 use crate::terminal::prompt::{self, Asked};
 use crate::terminal::show::{Form, Show};
-use crate::trace;
+use crate::trace::{self, Event};
 use crate::web::feed::Feed;
 use crate::web::wire::State;
 use std::cell::RefCell;
@@ -50,6 +50,9 @@ pub fn main(args: Args) -> super::Result {
             "{place}: there is nothing in it; `learnctr step --auto --trace FILE` records a run"
         )
         .into());
+    }
+    if !matches!(records.first().map(|record| &record.event), Some(Event::Started { .. })) {
+        return Err(format!("{place}: its first line does not say what run this is; `learnctr step --auto --trace FILE` records one").into());
     }
     drop(records);
     let signals = Signals::hold()?;

@@ -248,7 +248,12 @@ impl Walker<'_> {
                 let text = format!(" The page shows what was recorded, until q or Ctrl-C: {url}\n");
                 person.rest(&text, self.show);
             }
-            None => while !matches!(prompt::ask_page(self.signals, self.show), Asked::End(_)) {},
+            None => {
+                super::out::tell!(
+                    "learnctr: the page shows what was recorded, until SIGINT (Ctrl-C) or SIGTERM"
+                );
+                while !matches!(prompt::ask_page(self.signals, self.show), Asked::End(_)) {}
+            }
         }
     }
 
@@ -391,13 +396,18 @@ impl Walker<'_> {
                 }
                 'v' => session.view().map_or(String::new(), |view| terminal::view::render(view, width())),
                 'o' => inside::both(visit(session, plan, number), planned.stage, width()),
-                'e' => match visit(session, plan, number)
-                    .and_then(|visit| inside::shell(person, &visit, planned.stage.id))
-                {
-                    Ok(Some(end)) => return end,
-                    Ok(None) => continue,
-                    Err(why) => format!(" {why}\n"),
-                },
+                'e' => {
+                    // The shell has the terminal: what the page asks for meanwhile would come as a surprise after it.
+                    show.borrow_mut().state(State::Busy);
+                    let came = visit(session, plan, number)
+                        .and_then(|visit| inside::shell(person, &visit, planned.stage.id));
+                    show.borrow_mut().state(State::Waiting);
+                    match came {
+                        Ok(Some(end)) => return end,
+                        Ok(None) => continue,
+                        Err(why) => format!(" {why}\n"),
+                    }
+                }
                 'h' => report::why(planned.stage, width()),
                 '?' => {
                     report::help(width()) + &show.borrow().feed.as_ref().map_or_else(String::new, Feed::words)

@@ -62,9 +62,12 @@ struct Item<'a> {
     changes: Vec<&'a Change>,
 }
 
-/// From which layer a name of upper was: it is read in the view, beside the name that came.
+/// From which layer a name of upper was is read in the view, beside the name that came; and where a thing was read
+/// is no part of the thing.
 fn is_aside(change: &Change) -> bool {
     change.probe == "layers" && change.path.iter().any(|name| name == "below")
+        || change.path.last().is_some_and(|name| name == "source")
+            && !matches!(change.probe.as_str(), "mounts" | "routes")
 }
 
 /// Outside first, each probe in the order of the view; what changes by itself is left out.

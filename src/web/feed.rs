@@ -202,6 +202,8 @@ impl Feed {
             if self.spawn().is_err() {
                 self.end_web();
             }
+            // Its start is no stage's call.
+            crate::kernel::call::heard();
         }
     }
 

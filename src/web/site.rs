@@ -169,7 +169,9 @@ impl Site {
         let stage = self.run.stages.get(number)?;
         let (title, section) = (drawing.title, drawing.section);
         let Some(scene) = self.scene(number, drawing) else {
-            return Empty { title, section, why: why_empty(stage, drawing) }.render().ok();
+            return Empty { title, section, why: why_empty(stage, drawing, self.run.ended.is_some()) }
+                .render()
+                .ok();
         };
         let picture = place(&scene);
         Figure { id: drawing.id, title, section, scene: &scene, picture: &picture }.render().ok()
@@ -179,6 +181,10 @@ impl Site {
         let stage = self.run.stages.get(number)?;
         let calls = stage.steps.iter().map(|made| Step {
             made,
+            planned: clean(&match stage.pid {
+                Some(pid) => made.planned.step.replace("{pid}", &pid.to_string()),
+                None => made.planned.step.clone(),
+            }),
             calls: made.calls.iter().map(|call| clean(&call.to_string())).collect(),
             outcome: match &made.outcome {
                 Outcome::Noted(note) => clean(note),
@@ -189,7 +195,7 @@ impl Site {
         let calls: Vec<Step> = calls.collect();
         let count = calls.iter().map(|step| step.calls.len()).sum();
         let changes = number.checked_sub(1).and_then(|before| self.changes(before, number));
-        Panel { stage, calls, count, changes, hand: by_hand(stage) }.render().ok()
+        Panel { stage, calls, count, changes, hand: by_hand(stage, self.run.ended.is_some()) }.render().ok()
     }
 
     fn changes(&self, from: usize, to: usize) -> Option<Changes> {
@@ -235,14 +241,22 @@ impl Site {
 }
 
 /// What a learner types to see the same: where, and the command.
-fn by_hand(stage: &Played) -> Vec<(&'static str, String)> {
+fn by_hand(stage: &Played, over: bool) -> Vec<(&'static str, String)> {
     let observe: Vec<String> = stage.planned.observe.iter().map(|word| shell_word(&clean(word))).collect();
     let observe = Some(observe.join(" ")).filter(|command| !command.is_empty() && command != "true");
     let mut hand: Vec<_> = observe.iter().map(|command| ("on the host", command.clone())).collect();
     if let Some(pid) = stage.pid.filter(|_| stage.view.is_some()) {
-        hand.extend(
-            observe.map(|command| ("in the container", format!("sudo nsenter -t {pid} -a {command}"))),
-        );
+        // After the end the number may be another process's, and on another machine it always is.
+        let pid = if over { "PID".to_owned() } else { pid.to_string() };
+        // nsenter(1) joins namespaces: of what belongs to one process alone it would show its own.
+        let alone = ["status", "limits", "cgroup", "uid_map"].map(|file| format!("/proc/self/{file}"));
+        hand.extend(observe.map(|command| match alone.iter().any(|file| command.contains(file)) {
+            true => (
+                "of the container",
+                format!("sudo {}", command.replace("/proc/self/", &format!("/proc/{pid}/"))),
+            ),
+            false => ("in the container", format!("sudo nsenter -t {pid} -a {command}")),
+        }));
         hand.push(("everything that is drawn here", format!("sudo learnctr view {pid}")));
     }
     hand
@@ -259,9 +273,10 @@ fn shell_word(word: &str) -> String {
 }
 
 /// Before a stage has run, who will fill the drawing; after, why there is nothing to see.
-fn why_empty(stage: &Played, drawing: &Drawing) -> String {
+fn why_empty(stage: &Played, drawing: &Drawing, over: bool) -> String {
     let id = &stage.planned.stage;
     match stage.state {
+        Progress::Waiting if over => format!("The run ended before the stage {id} was reached."),
         Progress::Waiting => {
             format!(
                 "The stage {id} has not run yet. This drawing is filled by: {}.",

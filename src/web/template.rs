@@ -57,6 +57,8 @@ impl Panel<'_> {
 /// One step with what was really called.
 pub struct Step<'a> {
     pub made: &'a Made,
+    /// As it was planned, for one of which no call is recorded.
+    pub planned: String,
     pub calls: Vec<String>,
     pub outcome: String,
     pub refused: bool,

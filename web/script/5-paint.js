@@ -96,7 +96,8 @@ function paintStages() {
     if (!link) return;
     const [shape, name, size, more] = link.children;
     const words = stage.id === place.diff ? "◁ compared with" : run.current === number && isLive() && builder === "waiting" ? "the build waits"
-      : stage.state === "done" ? `done · ${duration(stage.micros)}` : stage.state;
+      : stage.state === "done" && stage.micros ? `done · ${duration(stage.micros)}`
+      : stage.state === "waiting" && run.over ? "not reached" : stage.state;
     const address = written({ ...place, stage: stage.id });
     if (link.getAttribute("href") !== address) link.href = address;
     if (more.textContent !== words || link.dataset.state !== stage.state || size.dataset.size !== String(stage.changes)) {
@@ -130,6 +131,7 @@ function paintViews() {
   for (const link of $("views").children) {
     link.href = written({ ...place, view: link.dataset.view });
     mark(link, "aria-current", link.dataset.view === place.view && "page");
+    if (link.dataset.view === place.view) link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 }
 
@@ -148,7 +150,7 @@ function put(slot, path) {
     if (piece.version < run.version) put(slot, path);
   }).catch(() => {
     if (slots[slot] === path && shown[slot]?.path !== path) {
-      $(slot).replaceChildren(make("p", { class: "why" }, "This part has not come: learnctr does not answer. It is asked again."));
+      $(slot).replaceChildren(make("p", { class: "why" }, "This part has not come: learnctr does not answer."));
     }
   });
 }

@@ -93,7 +93,12 @@ fn host(shown: &Shown) -> Panel {
     }
     panel.rows.push(match outside.root.get() {
         Ok(root) => match &root.on_host {
-            Some(path) => Row::new("root", path).fact("/outside/root/value/on_host").same("root", 1),
+            Some(path) => {
+                // An overlay lies nowhere on the host: what is written to it does.
+                let label =
+                    if root.filesystem.as_deref() == Some("overlay") { "writes go to" } else { "root" };
+                Row::new(label, path).fact("/outside/root/value/on_host").same("root", 1)
+            }
             None => Row::new("root", "no path of the host's leads there").same("root", 1),
         },
         Err(errno) => Row::refused("root", errno),
@@ -101,7 +106,7 @@ fn host(shown: &Shown) -> Panel {
     if let Some(root) = outside.root.value()
         && let Some(kind) = &root.filesystem
     {
-        panel.rows.push(Row::new("type", kind).fact("/outside/root/value/filesystem"));
+        panel.rows.push(Row::new("root is", kind).fact("/outside/root/value/filesystem"));
     }
     panel.rows.extend(shown.outer_end());
     panel.rows.push(Row::read("hostname", "/outside/hostname", &outside.hostname, String::clone));

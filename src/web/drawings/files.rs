@@ -201,7 +201,12 @@ fn place(shown: &Shown) -> Vec<Row> {
         rows.push(Row::new("type", kind).fact("/outside/root/value/filesystem").tone(tone));
     }
     rows.push(match &root.on_host {
-        Some(path) => Row::new("path", path).fact("/outside/root/value/on_host").same("root", 1),
+        Some(path) => Row::new(
+            if root.filesystem.as_deref() == Some("overlay") { "writes go to" } else { "path" },
+            path,
+        )
+        .fact("/outside/root/value/on_host")
+        .same("root", 1),
         None => Row::new("path", "none of the host’s leads there"),
     });
     rows

@@ -107,6 +107,11 @@ fn turns(run: &Run, number: usize) -> Vec<(Life, &Played)> {
         if let Some(life) = life(run, at)
             && turns.last().is_none_or(|(before, _)| *before != life)
         {
+            // A short command has run and ended before it could be looked at.
+            let ran = life == Life::Stopped && stage.planned.stage == RUNNING.stage;
+            if ran && turns.last().is_none_or(|(before, _)| *before != Life::Running) {
+                turns.push((Life::Running, stage));
+            }
             turns.push((life, stage));
         }
     }
@@ -176,6 +181,10 @@ fn says(run: &Run, stage: &Played, now: Life, turns: &[(Life, &Played)]) -> Stri
             format!("Running{} since {by}{when}.", if again { " again" } else { "" })
         }
         Life::Paused => format!("Paused by {by}{when}: its group is frozen, its processes are all there."),
+        Life::Stopped if by == RUNNING.stage => {
+            let status = run.exited.map(|status| format!(", with status {status}")).unwrap_or_default();
+            format!("Its command has run and ended by itself{status}.")
+        }
         Life::Stopped => match run.exited {
             Some(status) => format!("Stopped by {by}{when}: its process has ended, with status {status}."),
             None => format!("Stopped by {by}{when}: its process has ended."),

@@ -113,7 +113,7 @@ fn says(shown: &Shown, own: &[Own], all: usize) -> String {
         ),
         (0, _) => format!("It is in the host’s mount namespace and sees its {hosts} mounts."),
         (own, 0) => format!(
-            "{own} mounts, and none of the host’s is in sight any more; {masked} paths are covered, {read_only} can only be read."
+            "{own} mounts, and the host’s own are out of sight; {masked} paths are covered, {read_only} more were made read-only."
         ),
         (own, hosts) => format!(
             "{own} mounts are its own, {hosts} are still the host’s: the new root stands ready, but it is not yet the root."

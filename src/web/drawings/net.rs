@@ -207,7 +207,7 @@ fn interface(name: &str, one: &Interface, at: &str, key: &str, tone: Tone) -> Ve
             Row::new("", address).fact(format!("{at}/addresses/{number}")).same("addr", bare).indent(1),
         );
     }
-    if let Some(mac) = one.mac.as_ref().filter(|_| one.kind.is_some()) {
+    if let Some(mac) = one.mac.as_ref().filter(|_| name != "lo") {
         rows.push(Row::new("", format!("mac {mac}")).fact(format!("{at}/mac")).indent(1));
     }
     rows
@@ -231,7 +231,8 @@ fn routes(inside: &Inside) -> Vec<Row> {
     let others = || routes.iter().filter(|(destination, _)| *destination != "default");
     for (destination, route) in others().take(MOST) {
         let row =
-            Row::new("route", format!("{destination} {}", route.interface.as_deref().unwrap_or(&route.kind)));
+            // Of several to one place the key has a number behind it.
+            Row::new("route", format!("{} {}", destination.split('#').next().unwrap_or_default(), route.interface.as_deref().unwrap_or(&route.kind)));
         let field = if route.interface.is_some() { "interface" } else { "kind" };
         rows.push(row.fact(format!("/inside/routes/value/{}/{field}", part(destination))));
     }

@@ -152,7 +152,15 @@ fn interfaces(view: &KernelView) -> Row {
 fn root(view: &KernelView) -> Row {
     match view.outside.root.get() {
         Ok(root) => match &root.on_host {
-            Some(path) => Row::new("its / outside", path).fact("/outside/root/value/on_host"),
+            Some(path) => Row::new(
+                if root.filesystem.as_deref() == Some("overlay") {
+                    "/ is written at"
+                } else {
+                    "its / outside"
+                },
+                path,
+            )
+            .fact("/outside/root/value/on_host"),
             None => Row::new("its / outside", "at no path of the host’s"),
         },
         Err(errno) => Row::refused("its / outside", errno).fact("/outside/root/refused"),

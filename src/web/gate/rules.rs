@@ -37,7 +37,8 @@ pub fn admit<'a>(head: &'a Head, door: &Door) -> Result<Admitted<'a>, Answer> {
         return refuse(400, "a request asks for a path");
     }
     let found = routes::find(target);
-    let navigates = found.as_ref().is_some_and(|found| found.is_page);
+    // Who has mistyped an address is told that there is nothing, and not that somebody else's page asked.
+    let navigates = found.as_ref().is_none_or(|found| found.is_page);
     match (head.has("sec-fetch-site"), head.one("sec-fetch-site")) {
         (false, _) | (true, Some("same-origin")) => {}
         (true, Some("none")) if navigates => {}
