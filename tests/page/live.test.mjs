@@ -24,7 +24,13 @@ const done = (page, stage) => page.waitForSelector(`#stages [data-stage="${stage
 /** The web process of a session: the child whose command line is its name. */
 function server(session) {
   const children = readFileSync(`/proc/${session.child.pid}/task/${session.child.pid}/children`, "utf8").trim().split(" ");
-  return children.map(Number).find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("learnctr: web"));
+  return children.map(Number).filter(Boolean).find((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("learnctr: web");
+    } catch {
+      return false; // It has ended meanwhile.
+    }
+  });
 }
 
 test("a build is led from the page, and what it shows is what the kernel said", async () => {

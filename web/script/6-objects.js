@@ -103,7 +103,7 @@ function sign(piece, before, base) {
   const lines = $("drawing").querySelectorAll(".facts tbody tr");
   rowsOf(piece).forEach(({ at, name, value }, number) => {
     const values = had.get(name);
-    if (!boxes.has(at) || values?.includes(value) || !rows[number]) return;
+    if (!boxes.has(at) || values?.includes(value) || !rows[number] || rows[number].classList.contains("off")) return;
     const rect = rows[number].querySelector("rect");
     const text = values ? `~ before: ${values.join(", ")}` : "+ new here";
     const drawn = (tag, attributes, inner) => {

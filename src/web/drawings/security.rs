@@ -220,7 +220,7 @@ fn decides(filter: &Filter) -> Vec<Row> {
         rows.push(row.fact(format!("/filter/otherwise/{}", part(with))));
     }
     for (name, decided) in &filter.by_arguments {
-        rows.push(Row::new(format!("{name}, by its arguments"), by_arguments(decided)));
+        rows.push(Row::new(format!("{name}, by its arguments"), by_arguments(name, decided)));
     }
     if !filter.unknown.is_empty() {
         let row = Row::new("too many ways through the filter to be told", filter.unknown.join(" "));
@@ -237,12 +237,21 @@ fn decides(filter: &Filter) -> Vec<Row> {
     rows
 }
 
-fn by_arguments(decided: &ByArguments) -> String {
+fn by_arguments(call: &str, decided: &ByArguments) -> String {
     let told = decided.actions.iter().map(|one| match &one.when {
-        Some(when) => format!("{} when {when}", one.action),
+        Some(when) => format!("{} when {when}{}", one.action, flags(call, when)),
         None => format!("else {}", one.action),
     });
     told.collect::<Vec<_>>().join("; ")
+}
+
+/// What a mask over the flags of clone(2) stands for.
+fn flags(call: &str, when: &str) -> String {
+    let is_none = call == "clone" && [") == 0", ") == 0x0"].iter().any(|end| when.ends_with(end));
+    let mask = when.split("& ").nth(1).and_then(|rest| rest.split(')').next()).filter(|_| is_none);
+    let flags = mask.and_then(|mask| crate::decode::flags::clone(mask).ok());
+    let names = flags.map(|flags| flags.bits.into_iter().map(|bit| bit.name).collect::<Vec<_>>());
+    names.map_or(String::new(), |names| format!(": none of {}", names.join(" ")))
 }
 
 fn label(shown: &Shown) -> Panel {
