@@ -336,6 +336,16 @@ proptest! {
 
 }
 
+#[test]
+fn what_is_divided_by_nothing_is_refused() {
+    let insn = |code, k| bpf::Insn { code, jt: 0, jf: 0, k };
+    // A is half of the first argument, X is 0 as every program begins.
+    let filter = [insn(0x20, 20), insn(0x3c, 0), insn(0x06, 0x7fff_0000)];
+    let data = Data { arch: X86_64, ..Data::default() };
+    assert_eq!(bpf::decide(&[&filter], &data), Some(Action::KillThread));
+    assert_eq!(explore(&[&filter], X86_64, 0), Verdict::Always(Action::KillThread));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

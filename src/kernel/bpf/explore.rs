@@ -133,7 +133,9 @@ fn follow(filter: &[Insn], data: &Data, path: Path, steps: &mut usize, out: &mut
                     (0x50, Value::Word { offset, mask }, Value::Known(k)) => {
                         at.a = Value::Word { offset, mask: mask & k };
                     }
-                    // An unknown divisor may be 0, which would end the program here.
+                    // Whatever is divided by 0 ends the program here, which refuses.
+                    (0x30, _, Value::Known(0)) => break Value::Known(0),
+                    // An unknown divisor may be 0.
                     (0x30, a, b) => {
                         let args = who(a) | who(b);
                         if !matches!(b, Value::Known(_)) {
