@@ -228,7 +228,7 @@ fn each_key_does_what_it_says() {
     person.key("n");
     person.paused_before(after_clone);
     person.key("d");
-    person.sees("environment\n");
+    person.sees("open files\n");
     person.paused_before(after_clone);
     person.key("?");
     person.sees("take everything down (also Ctrl-C)");
