@@ -113,7 +113,8 @@ impl std::error::Error for Unreadable {}
 /// The longest line that is read: a view of a process with very many mounts.
 const LONGEST_LINE: u64 = 64 << 20;
 
-/// Read a recorded trace. Any bytes give an error that names the line, never a panic.
+/// Read a recorded trace. Any bytes give an error that names the line, never a panic; a last line that was cut is left out,
+/// and then there is no [`Event::Ended`] either.
 pub fn read(mut from: impl BufRead) -> Result<Vec<Record>, Unreadable> {
     let mut records = Vec::new();
     for number in 1.. {
@@ -125,8 +126,12 @@ pub fn read(mut from: impl BufRead) -> Result<Vec<Record>, Unreadable> {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let record: Record =
-            serde_json::from_slice(&line).map_err(|error| Unreadable::Line(number, error.to_string()))?;
+        let record: Record = match serde_json::from_slice(&line) {
+            Ok(record) => record,
+            // A line without its end was being written when its writer died, or the disk was full.
+            Err(error) if error.is_eof() && !line.ends_with(b"\n") && !records.is_empty() => break,
+            Err(error) => return Err(Unreadable::Line(number, error.to_string())),
+        };
         if let Event::Started { schema, .. } = record.event
             && schema != SCHEMA
         {
@@ -140,4 +145,19 @@ pub fn read(mut from: impl BufRead) -> Result<Vec<Record>, Unreadable> {
 /// The JSON Schema of one line.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_line_that_was_cut_is_left_out_and_no_other() {
+        let whole = b"{\"at\":1,\"event\":\"exited\",\"status\":0}\n";
+        let count = |text: Vec<u8>| read(text.as_slice()).map(|records| records.len());
+        assert_eq!(count([&whole[..], &whole[..20]].concat()).unwrap(), 1);
+        assert!(matches!(count([&whole[..20], b"\n", whole].concat()), Err(Unreadable::Line(1, _))));
+        assert!(matches!(count(whole[..20].to_vec()), Err(Unreadable::Line(1, _))));
+        assert!(matches!(count([whole, &b"nonsense"[..]].concat()), Err(Unreadable::Line(2, _))));
+    }
 }

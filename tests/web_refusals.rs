@@ -309,7 +309,9 @@ fn a_trace_that_is_none_is_refused_by_its_line_and_nothing_is_served() {
         (&b"\n\n{}"[..], "line 3"),
         (b"\xff\xfe\0", "line 1"),
         (b"", "nothing in it"),
-        (b"{\"at\":0,\"event\":\"ended\",\"refused\":[]}\n{\"at\"", "line 2"),
+        (b"{\"at\":0,\"event\":\"ended\",\"refused\":[]}\n{\"at\"\n", "line 2"),
+        // What was cut while it was written is left out; this one has no beginning either.
+        (b"{\"at\":0,\"event\":\"ended\",\"refused\":[]}\n{\"at\"", "first line"),
     ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_learnctr"))
             .args(["serve", "-"])
