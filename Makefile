@@ -29,8 +29,9 @@ lint: ## formatting, clippy, licences and advisories, the house rules
 book: ## the lessons as a book, mdbook/book/index.html
 	@build/book.sh
 
-bench: ## how fast is it? prints the table
+bench: ## how fast is it, and the page? prints the tables
 	@bench/bench.sh
+	@build/page.sh $(BINARY) --bench
 
 bench-record: ## the same, and writes it into BENCHMARKS.md
 	@bench/bench.sh --record
