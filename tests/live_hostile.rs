@@ -380,6 +380,8 @@ fn a_race_in_a_volume_leads_nowhere() {
         }
         config["linux"]["maskedPaths"].as_array_mut().unwrap().push(json!("/vol/way/etc"));
         config["linux"]["readonlyPaths"].as_array_mut().unwrap().push(json!("/vol/way/srv"));
+        // Neighbours that want the same group are another test's.
+        config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
     });
     let before = (listing(&host.canary), mounts());
     let begin = Instant::now();
@@ -396,12 +398,13 @@ fn a_race_in_a_volume_leads_nowhere() {
         });
         let workers: Vec<_> = (0..3)
             .map(|_| {
-                scope.spawn(|| {
+                let (host, bundle, built) = (&host, bundle.to_str().unwrap(), &built);
+                scope.spawn(move || {
                     for _ in 0..67 {
                         if begin.elapsed() > ENOUGH {
                             break;
                         }
-                        let output = host.run(&["run", "--bundle", bundle.to_str().unwrap()]);
+                        let output = host.run(&["run", "--bundle", bundle]);
                         built.fetch_add(usize::from(output.status.success()), Ordering::Relaxed);
                     }
                 })
@@ -413,4 +416,36 @@ fn a_race_in_a_volume_leads_nowhere() {
     });
     println!("{} swaps, {} of 201 built", swaps.into_inner(), built.into_inner());
     assert_eq!(before, (listing(&host.canary), mounts()));
+}
+
+/// Several containers that ask for the same group: who finds it made is refused, and takes nothing away that is
+/// another's; who makes it in the moment after another has left it takes it back.
+#[test]
+fn neighbours_that_want_the_same_group_leave_none() {
+    let Some(host) = Host::new() else { return };
+    let tree = host.tree("same");
+    let bundle = host.bundle(&tree, &["sh", "-c", "cat /proc/self/cgroup; :"], |_| ());
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(bundle.join("config.json")).unwrap()).unwrap();
+    let Some(group) = config["linux"]["cgroupsPath"].as_str() else {
+        return println!("skipped: no group of its own here");
+    };
+    let name = Path::new(group).file_name().unwrap().to_str().unwrap();
+    let (built, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..40 {
+                    let output = host.run(&["run", "--bundle", bundle.to_str().unwrap()]);
+                    let count = if output.status.success() { &built } else { &refused };
+                    assert!(output.status.success() || said(&output).contains("EEXIST"), "{}", said(&output));
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let (built, refused) = (built.into_inner(), refused.into_inner());
+    println!("{built} built, {refused} refused");
+    assert!(built > 0 && refused > 0);
+    assert_eq!(host.place.left(name), Vec::<String>::new());
 }

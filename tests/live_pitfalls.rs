@@ -121,6 +121,7 @@ fn profile(name: &str, rule: &str) -> String {
 refusals! {
     exec_of_a_name_in_no_path: ["--", "nosuch"], 127, ["execve(", "ENOENT", "cause: there is no nosuch in any directory of PATH inside"];
     exec_of_a_path_that_is_not_there: ["--", "/nosuch/x"], 127, ["cause: there is no /nosuch/x inside"];
+    exec_below_process_one: ["--init", "--", "/nosuch/x"], 127, ["execve(", "cause: there is no /nosuch/x inside"];
     exec_of_a_directory: ["--", "/etc"], 126, ["EACCES", "cause: /etc is a directory"];
     exec_of_a_file_without_x: ["--", "/etc/passwd"], 126, ["EACCES", "cause: /etc/passwd has no permission to be executed", "chmod +x"];
     exec_of_a_script_without_interpreter: ["-v", files(), "--", "/x/script"], 127, ["ENOENT", "/x/script is there, but its first line asks for /nosuch/interpreter"];

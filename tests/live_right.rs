@@ -149,9 +149,32 @@ fn loopback_is_up_and_the_small_things_are_as_asked() {
         assert_eq!(output.status.code(), Some(status), "{script}");
     }
     for (program, status) in [("nothere", 127), ("/etc/passwd", 126), ("/etc", 126)] {
-        let output = place.run(&["run", "--network", "none", "--", program]);
-        assert_eq!(output.status.code(), Some(status), "{program}");
+        let privs = ["--security-opt", "no-new-privileges"];
+        for options in [&[][..], &["--init"], &privs, &["--init", privs[0], privs[1]]] {
+            let output = place.run(&[&["run", "--network", "none"], options, &["--", program]].concat());
+            assert_eq!(output.status.code(), Some(status), "{options:?} {program}");
+        }
     }
+}
+
+/// The command may have ended before process 1 asks to be told of it: on one processor now and then.
+#[test]
+fn init_misses_no_end() {
+    let Some(place) = prepared() else { return };
+    let one = |_| {
+        let mut command = place.command("taskset");
+        command.args(["-c", "0", LEARNCTR, "run", "--network", "none", "--init", "--", "true"]);
+        for _ in 0..40 {
+            let mut child = command.spawn().unwrap();
+            assert!(
+                soon(20, || child.try_wait().unwrap().is_some()),
+                "hangs: {:?}",
+                (child.kill(), child.wait())
+            );
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        }
+    };
+    std::thread::scope(|scope| (0..8).map(|number| scope.spawn(move || one(number))).for_each(drop));
 }
 
 #[test]

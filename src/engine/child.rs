@@ -88,10 +88,13 @@ impl Child {
         }
         let mut first = batch.first;
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.steps.len());
-        let mut before = None;
+        let mut before: Option<&Step> = None;
         for (number, step) in (batch.first..).zip(&batch.steps) {
             // After these nothing more can be said, or only what the filter allows: which may be nothing.
-            let filtered = matches!(before.replace(step), Some(Step::Seccomp { .. }));
+            let filtered = matches!(before, Some(Step::Seccomp { .. }));
+            if *step != Step::Init {
+                before = Some(step);
+            }
             let says = matches!(step, Step::Exec(_) | Step::Seccomp { .. } | Step::Init) && !filtered;
             if says && !answers.is_empty() {
                 self.answer(first, std::mem::take(&mut answers));
@@ -361,10 +364,8 @@ impl Child {
     /// Process 1 stays learnctr, which reaps orphans; the command is its child.
     fn init(&mut self) -> Result<After, Errno> {
         match process::clone(0, None)? {
-            Cloned::Child => {
-                heard();
-                Ok(After::Continue)
-            }
+            // Its maker never says anything any more.
+            Cloned::Child => Ok(After::Next(Outcome::Done)),
             Cloned::Parent(pid) => process::be_init(pid),
         }
     }

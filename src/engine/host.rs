@@ -87,8 +87,7 @@ pub fn make(step: &Step, pid: Option<i32>) -> Result<Option<String>, Errno> {
 
 const ENODEV: i32 = 19;
 
-/// Whether something of the name that this step is to make is there before: it is somebody else's, the kernel
-/// will say EEXIST, and it must not be removed as if it were ours.
+/// Whether something of the name that this step is to make is there before.
 pub fn is_there(step: &Step) -> bool {
     match step {
         Step::Mkdir { path, exist_ok: false, .. } => path.symlink_metadata().is_ok(),

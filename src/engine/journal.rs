@@ -3,12 +3,15 @@
 //!
 //! Next: `session`, which writes it.
 
+use super::wire::Outcome;
 use crate::kernel::Errno;
+use crate::stage::Move;
 use crate::step::Step;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The journal of one session: a file in the state directory, locked while its owner lives.
 pub struct Journal {
@@ -19,46 +22,68 @@ pub struct Journal {
 
 const LONGEST: u64 = 1 << 20;
 
+/// How often a lock is asked for that somebody else has.
+const PATIENCE: usize = 100;
+
 impl Journal {
-    /// Make and lock the journal of the container `id`; none where its owner lives.
+    /// Make and lock the journal of the container `id`; none where its owner lives. One who sweeps may hold it for a
+    /// moment, found before it was locked: that is waited for.
     pub fn create(state: &Path, id: &str) -> std::io::Result<Option<Journal>> {
         let path = state.join(id);
         std::fs::create_dir_all(state)?;
-        loop {
+        for _ in 0..PATIENCE {
             let file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(&path)?;
             if !crate::kernel::lock::try_exclusive(&file)? {
-                return Ok(None);
-            }
-            // One who sweeps may have found it before it was locked, and taken it away.
-            if is_at(&file, &path)? {
+                std::thread::sleep(Duration::from_millis(2));
+            } else if is_at(&file, &path)? {
                 return Ok(Some(Journal { path, file, undos: Vec::new() }));
             }
         }
+        Ok(None)
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Write down how a step is undone, before it is made.
-    pub fn note(&mut self, undo: Step) -> std::io::Result<()> {
+    /// Write down how a move is undone, before it is made; not where something of its name is there before: that is
+    /// somebody else's, the kernel will say EEXIST, and it must not be removed as if it were ours.
+    pub fn before(&mut self, one: &Move, step: &Step) -> std::io::Result<()> {
+        match &one.undo {
+            Some(undo) if !super::host::is_there(step) => self.note(undo.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What became of the move; nothing, where one before it was refused.
+    pub fn after(&mut self, one: &Move, step: &Step, outcome: Option<&Outcome>) -> std::io::Result<()> {
+        match (&one.undo, outcome) {
+            (undo, Some(Outcome::Done | Outcome::Noted(_) | Outcome::Forked { .. })) => {
+                // Undone by a later step of the plan itself: that is enough.
+                self.undos.retain(|known| known != step);
+                match undo {
+                    // What was there before had gone when it was made: it is ours after all.
+                    Some(undo) if !self.undos.contains(undo) => self.note(undo.clone()),
+                    _ => Ok(()),
+                }
+            }
+            // A file that could not be written is there, half made.
+            (Some(_), Some(_)) if matches!(step, Step::Create { .. }) => Ok(()),
+            (Some(undo), _) => {
+                if let Some(at) = self.undos.iter().rposition(|known| known == undo) {
+                    self.undos.remove(at);
+                }
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn note(&mut self, undo: Step) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(&undo)?;
         line.push(b'\n');
-        self.file.write_all(&line)?;
         self.undos.push(undo);
-        Ok(())
-    }
-
-    /// Whether something is to be undone by a later step of the plan itself; then that is enough.
-    pub fn undone(&mut self, undo: &Step) {
-        self.undos.retain(|known| known != undo);
-    }
-
-    /// A step was refused, so there is nothing of it to undo.
-    pub fn not_made(&mut self, undo: &Step) {
-        if self.undos.last() == Some(undo) {
-            self.undos.pop();
-        }
+        self.file.write_all(&line)
     }
 
     /// Undo everything, the last first, and remove the journal. What could not be undone stays written
@@ -116,9 +141,14 @@ fn sweep_one(path: &Path) -> Option<Leftover> {
         .map_while(Result::ok)
         .filter_map(|line| serde_json::from_str(&line).ok())
         .collect();
+    // Its owner died before it had made anything, or is just about to lock it, and will make another.
+    let nothing = undos.is_empty();
     let refused = undo_all(&mut undos);
     if refused.is_empty() {
         let _ = std::fs::remove_file(path);
+    }
+    if nothing {
+        return None;
     }
     let id = path.file_name()?.to_string_lossy().into_owned();
     Some(Leftover { id, refused })

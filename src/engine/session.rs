@@ -54,7 +54,7 @@ pub struct Session<'a> {
     pid: Option<i32>,
     ended: Option<Ended>,
     running: bool,
-    beside: Option<(Vec<Place>, JoinHandle<Vec<Done>>)>,
+    beside: Option<JoinHandle<Vec<(Place, Step, Option<Done>)>>>,
     terminal: Option<OwnedFd>,
     view: Option<KernelView>,
     micros: u64,
@@ -271,36 +271,59 @@ impl<'a> Session<'a> {
     /// The step with what is known by now, its undo written down.
     fn ready(&mut self, one: &Move) -> Result<Step, Failure> {
         let step = self.pid().map_or_else(|| one.step.clone(), |pid| one.step.with_pid(pid));
-        if let (Some(undo), Some(journal), false) = (&one.undo, &mut self.journal, host::is_there(&step)) {
-            journal
-                .note(undo.clone())
-                .map_err(|error| Failure::of_journal("write", journal.path(), error))?;
-        }
+        let Some(journal) = &mut self.journal else { return Ok(step) };
+        let noted = journal.before(one, &step);
+        noted.map_err(|error| Failure::of_journal("write", journal.path(), error))?;
         Ok(step)
+    }
+
+    /// Write down whether the undo of this step is wanted.
+    fn made(&mut self, place: Place, step: &Step, outcome: Option<&Outcome>) -> Result<(), Failure> {
+        let planned = self.plan.stages.get(place.stage).and_then(|planned| planned.moves.get(place.number));
+        let (Some(one), Some(journal)) = (planned, &mut self.journal) else { return Ok(()) };
+        let noted = journal.after(one, step, outcome);
+        noted.map_err(|error| Failure::of_journal("write", journal.path(), error))
     }
 
     /// Make host steps one after the other while the child goes on. The thread only writes files: it
     /// takes no lock that this one could want, and this one starts no process before it has ended.
     fn start_beside(&mut self, moves: &[(Place, &'a Move)]) -> Result<(), Failure> {
         let recorded = self.recording == Recording::Views;
-        let steps = moves.iter().map(|(_, one)| self.ready(one)).collect::<Result<Vec<_>, _>>()?;
-        let make = move || {
+        let ready = |(place, one): &(Place, &'a Move)| Ok((*place, self.ready(one)?));
+        let steps = moves.iter().map(ready).collect::<Result<Vec<_>, _>>()?;
+        self.beside = Some(std::thread::spawn(move || {
             if recorded {
                 listen();
             }
-            let mut done: Vec<Done> = Vec::new();
-            for step in &steps {
-                done.push(timed(|| {
-                    host::make(step, None).map(|note| note.map_or(Outcome::Done, Outcome::Noted))
-                }));
-                if matches!(done.last(), Some(Done { outcome: Outcome::Refused(_), .. })) {
-                    break;
-                }
-            }
-            done
-        };
-        let places = moves.iter().map(|(place, _)| *place).collect();
-        self.beside = Some((places, std::thread::spawn(make)));
+            let mut refused = false;
+            let make = |(place, step): (Place, Step)| {
+                let outcome =
+                    || host::make(&step, None).map(|note| note.map_or(Outcome::Done, Outcome::Noted));
+                let done = (!refused).then(|| timed(outcome));
+                refused |= matches!(done, Some(Done { outcome: Outcome::Refused(_), .. }));
+                (place, step, done)
+            };
+            steps.into_iter().map(make).collect()
+        }));
+        Ok(())
+    }
+
+    /// What came of the steps beside, their undos settled.
+    fn join_beside(&mut self) -> Result<Vec<(Place, Done)>, Failure> {
+        let Some(thread) = self.beside.take() else { return Ok(Vec::new()) };
+        let (mut all, mut noted) = (Vec::new(), Ok(()));
+        for (place, step, done) in thread.join().unwrap_or_default() {
+            noted = noted.and(self.made(place, &step, done.as_ref().map(|done| &done.outcome)));
+            all.extend(done.map(|done| (place, done)));
+        }
+        noted.map(|()| all)
+    }
+
+    /// Wait for what runs beside the child's steps.
+    fn wait_beside(&mut self) -> Result<(), Failure> {
+        for (place, done) in self.join_beside()? {
+            self.stepped(place, done)?;
+        }
         Ok(())
     }
 
@@ -320,16 +343,7 @@ impl<'a> Session<'a> {
         if matches!(step, Step::Wait { .. }) {
             self.has_ended();
         }
-        if let (Outcome::Done | Outcome::Noted(_), Some(journal)) = (&done.outcome, &mut self.journal) {
-            journal.undone(&step);
-        }
-        // What was there before is not ours to take back. A file that could not be written is there, half made.
-        if let (Outcome::Refused(_), Some(undo), Some(journal)) =
-            (&done.outcome, &one.undo, &mut self.journal)
-            && !matches!(step, Step::Create { .. })
-        {
-            journal.not_made(undo);
-        }
+        self.made(place, &step, Some(&done.outcome))?;
         if matches!(done.outcome, Outcome::Refused(_)) {
             // What the child was refused before this is what went wrong first.
             self.collect()?;
@@ -426,16 +440,6 @@ impl<'a> Session<'a> {
         Failure::Died { stage: self.stage(place).id, ended: self.ended }
     }
 
-    /// Wait for what runs beside the child's steps.
-    fn wait_beside(&mut self) -> Result<(), Failure> {
-        let Some((places, thread)) = self.beside.take() else { return Ok(()) };
-        let done = thread.join().unwrap_or_default();
-        for (place, done) in places.into_iter().zip(done) {
-            self.stepped(place, done)?;
-        }
-        Ok(())
-    }
-
     /// Whether the container's first process has ended; its status is kept.
     pub fn has_ended(&mut self) -> bool {
         if self.ended.is_none()
@@ -461,9 +465,7 @@ impl<'a> Session<'a> {
     }
 
     fn take_back(&mut self) -> Vec<(Step, Errno)> {
-        if let Some((_, thread)) = self.beside.take() {
-            let _ = thread.join();
-        }
+        let _ = self.join_beside();
         // The new process is ours to end: its number is in an answer that may not have been taken yet.
         let _ = self.collect();
         self.channel = None;

@@ -388,25 +388,25 @@ pub fn be_init(command: i32) -> ! {
         libc::sigfillset(all.as_mut_ptr());
         libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
         loop {
+            // Before the first wait too: who ended before signals were blocked has sent one that nobody kept.
+            loop {
+                let mut status = 0;
+                let pid = libc::waitpid(-1, &mut status, libc::WNOHANG);
+                if pid <= 0 {
+                    break;
+                }
+                if pid == command {
+                    let code = if libc::WIFEXITED(status) {
+                        libc::WEXITSTATUS(status)
+                    } else {
+                        128 + libc::WTERMSIG(status)
+                    };
+                    libc::_exit(code);
+                }
+            }
             let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::uninit();
             let signal = libc::sigwaitinfo(all.as_ptr(), info.as_mut_ptr());
-            if signal == libc::SIGCHLD {
-                loop {
-                    let mut status = 0;
-                    let pid = libc::waitpid(-1, &mut status, libc::WNOHANG);
-                    if pid <= 0 {
-                        break;
-                    }
-                    if pid == command {
-                        let code = if libc::WIFEXITED(status) {
-                            libc::WEXITSTATUS(status)
-                        } else {
-                            128 + libc::WTERMSIG(status)
-                        };
-                        libc::_exit(code);
-                    }
-                }
-            } else if signal > 0 {
+            if signal > 0 && signal != libc::SIGCHLD {
                 libc::kill(command, signal);
             }
         }
