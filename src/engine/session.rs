@@ -12,7 +12,7 @@ use super::sent::{Outstanding, Place, clone_first};
 use super::wire::{Answer, Outcome};
 use crate::decode::filter::{self, Filter};
 use crate::host::Host;
-use crate::kernel::call::{Call, Returned, heard, heard_of, listen};
+use crate::kernel::call::{Returned, heard, heard_of, listen};
 use crate::kernel::channel::Channel;
 use crate::kernel::process::{self, Ended};
 use crate::kernel::spawn::{self, Started, Stdio3};
@@ -37,6 +37,9 @@ pub enum Recording {
     Views,
 }
 
+/// A host step made beside the child's, and what came of it, if it was come to.
+type Beside = (Place, Step, Option<Answer>);
+
 /// The walking of one plan.
 pub struct Session<'a> {
     plan: &'a Plan,
@@ -54,7 +57,7 @@ pub struct Session<'a> {
     pid: Option<i32>,
     ended: Option<Ended>,
     running: bool,
-    beside: Option<JoinHandle<Vec<(Place, Step, Option<Done>)>>>,
+    beside: Option<JoinHandle<Vec<Beside>>>,
     terminal: Option<OwnedFd>,
     view: Option<KernelView>,
     micros: u64,
@@ -62,13 +65,6 @@ pub struct Session<'a> {
 
 /// How long a process that has closed its channel may take until it has ended, or is another program.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
-
-/// What came of a step made by the host's process.
-struct Done {
-    outcome: Outcome,
-    calls: Vec<Call>,
-    micros: u64,
-}
 
 impl<'a> Session<'a> {
     /// Begin: nothing is made yet but the journal.
@@ -236,14 +232,14 @@ impl<'a> Session<'a> {
     }
 
     /// Say what became of a move; a refusal ends the session.
-    fn stepped(&mut self, place: Place, done: Done) -> Result<(), Failure> {
+    fn stepped(&mut self, place: Place, done: Answer) -> Result<(), Failure> {
         let stage = self.stage(place);
         let Some(one) = self.plan.stages.get(place.stage).and_then(|planned| planned.moves.get(place.number))
         else {
             return Ok(());
         };
         self.micros += done.micros;
-        let Done { outcome, calls, micros } = done;
+        let Answer { outcome, calls, micros } = done;
         let refusal = match &outcome {
             // The call that gave this errno: after it others may have been made, to look or to try again.
             Outcome::Refused(errno) => {
@@ -300,7 +296,7 @@ impl<'a> Session<'a> {
                 let outcome =
                     || host::make(&step, None).map(|note| note.map_or(Outcome::Done, Outcome::Noted));
                 let done = (!refused).then(|| timed(outcome));
-                refused |= matches!(done, Some(Done { outcome: Outcome::Refused(_), .. }));
+                refused |= matches!(done, Some(Answer { outcome: Outcome::Refused(_), .. }));
                 (place, step, done)
             };
             steps.into_iter().map(make).collect()
@@ -309,7 +305,7 @@ impl<'a> Session<'a> {
     }
 
     /// What came of the steps beside, their undos settled.
-    fn join_beside(&mut self) -> Result<Vec<(Place, Done)>, Failure> {
+    fn join_beside(&mut self) -> Result<Vec<(Place, Answer)>, Failure> {
         let Some(thread) = self.beside.take() else { return Ok(Vec::new()) };
         let (mut all, mut noted) = (Vec::new(), Ok(()));
         for (place, step, done) in thread.join().unwrap_or_default() {
@@ -333,7 +329,7 @@ impl<'a> Session<'a> {
             Step::Spawn => self.spawn(),
             // What has ended cannot be signalled, and need not be.
             Step::Kill { .. } | Step::Wait { .. } if self.has_ended() => {
-                Done { outcome: Outcome::Noted("it has ended".to_owned()), calls: Vec::new(), micros: 0 }
+                Answer { outcome: Outcome::Noted("it has ended".to_owned()), calls: Vec::new(), micros: 0 }
             }
             _ => {
                 let pid = self.pid();
@@ -351,7 +347,7 @@ impl<'a> Session<'a> {
         self.stepped(place, done)
     }
 
-    fn spawn(&mut self) -> Done {
+    fn spawn(&mut self) -> Answer {
         let started = self.started.take();
         timed(|| {
             let started = started.map_or_else(|| Started::now(&self.stdio), Ok)?;
@@ -400,8 +396,8 @@ impl<'a> Session<'a> {
         let executed = executes && came.ended && only_the_command && self.is_executed();
         for (place, _, answer) in came.moves {
             let done = match answer {
-                Some(answer) => Done { outcome: answer.outcome, calls: answer.calls, micros: answer.micros },
-                None if executed => Done { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
+                Some(answer) => answer,
+                None if executed => Answer { outcome: Outcome::Done, calls: Vec::new(), micros: 0 },
                 None => return Err(self.died(place)),
             };
             self.stepped(place, done)?;
@@ -493,9 +489,9 @@ impl Drop for Session<'_> {
     }
 }
 
-fn timed(make: impl FnOnce() -> Result<Outcome, Errno>) -> Done {
+fn timed(make: impl FnOnce() -> Result<Outcome, Errno>) -> Answer {
     let started = Instant::now();
     let outcome = make().unwrap_or_else(Outcome::Refused);
     let calls = heard_of(matches!(outcome, Outcome::Refused(_)));
-    Done { outcome, calls, micros: started.elapsed().as_micros() as u64 }
+    Answer { outcome, calls, micros: started.elapsed().as_micros() as u64 }
 }
