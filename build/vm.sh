@@ -4,11 +4,12 @@
 #   build/vm.sh shell                             the same machine, with a shell on this terminal
 #   build/vm.sh make                              only get and build what it is made of
 # CMD finds this checkout at its path (a copy: what it writes is thrown away), and the tools of build/vm/tools.
-# VM_ACCEL=kvm uses hardware; emulation is the default, since a /dev/kvm that hangs is as common as one that works.
+# VM_CACHE=DIR keeps what it is made of elsewhere; another kernel, unpacked in DIR/linux beside a static bin/busybox, is used
+# when DIR/linux/ready is there. VM_ACCEL=kvm uses hardware; emulation is the default, since a /dev/kvm that hangs is as common as one that works.
 set -euo pipefail
 
 repo=$(cd "$(dirname "$0")/.." && pwd)
-cache=$repo/target/vm
+cache=${VM_CACHE:-$repo/target/vm}
 PATH=$PATH:/usr/sbin:/sbin
 say() { echo "vm: $*" >&2; }
 die() { say "$@"; exit 125; }
