@@ -33,8 +33,9 @@ pub struct Door {
 
 pub const CONNECTIONS: usize = 32;
 pub const STREAMS: usize = 4;
-const HEAD_TIME: Duration = Duration::from_secs(5);
-const BODY_TIME: Duration = Duration::from_secs(5);
+/// Within five seconds it is closed too.
+const HEAD_TIME: Duration = Duration::from_millis(4_800);
+const BODY_TIME: Duration = HEAD_TIME;
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// A drawing of many objects, rendered, in a build without optimization.
 const STACK: usize = 512 * 1024;
