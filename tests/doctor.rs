@@ -201,10 +201,11 @@ fn a_limit_of_one_kind_prevents_what_needs_it() {
     skip_unless!(run(&[], &["unshare", "-r", "true"]).status.success(), "no user namespace can be made here");
     let script = "echo 0 > /proc/sys/user/max_uts_namespaces && exec \"$@\"";
     let (report, status) = doctor(&["unshare", "-r", "sh", "-c", script, "sh"]);
-    assert_eq!(
-        (report.verdict.prevented_by.as_slice(), status),
-        (["namespace-uts".to_owned()].as_slice(), 1)
-    );
+    // What a user namespace prevents by itself, as overlay before Linux 5.11, is not this limit's.
+    let (before, _) = doctor(&["unshare", "-r"]);
+    let mut prevented = report.verdict.prevented_by.clone();
+    prevented.retain(|check| !before.verdict.prevented_by.contains(check));
+    assert_eq!((prevented.as_slice(), status), (["namespace-uts".to_owned()].as_slice(), 1));
     assert_eq!(of(&report, "namespace-ipc").answer, Answer::Yes);
 }
 
