@@ -46,7 +46,7 @@ const EVENTS_V2: [&str; 2] = ["memory.events", "pids.events"];
 
 /// By controller of version 1: limits, use, events.
 type Files = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
-const FILES_V1: [Files; 6] = [
+const FILES_V1: [Files; 7] = [
     ("cpu", &["cpu.shares", "cpu.cfs_quota_us", "cpu.cfs_period_us"], &["cpu.stat"], &[]),
     (
         "memory",
@@ -58,6 +58,7 @@ const FILES_V1: [Files; 6] = [
     ("cpuset", &["cpuset.cpus", "cpuset.mems"], &[], &[]),
     ("devices", &["devices.list"], &[], &[]),
     ("freezer", &[], &[], &[]),
+    ("blkio", &["blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"], &[], &[]),
 ];
 
 /// One line of /proc/PID/cgroup: the hierarchy's name, its version, controllers and the path.
@@ -144,6 +145,8 @@ fn values<'a>(dir: &Dir, files: impl Iterator<Item = &'a &'a str>) -> BTreeMap<S
                 let (name, value) = line.split_once(' ')?;
                 Some((format!("{file} {name}"), value.to_owned()))
             })),
+            // A line for each device that has a limit: most have none.
+            false if file.starts_with("blkio.") && content.trim_end().is_empty() => {}
             false => found.extend([((*file).to_owned(), content.trim_end().to_owned())]),
         }
     }

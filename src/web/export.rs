@@ -4,8 +4,9 @@
 //! Next: `crate::cli::export`, which writes it.
 
 use super::drawings;
+use super::layout::{place, wrap};
 use super::site::Site;
-use super::template::Export;
+use super::template::{Export, Slide};
 use crate::web::assets;
 use askama::Template;
 use serde::Serialize;
@@ -79,18 +80,26 @@ pub fn page(site: &Site, nonce: &str) -> String {
 pub fn pictures(site: &Site) -> Vec<(String, String)> {
     let style = assets::find("page.css").map_or(String::new(), |asset| standing_alone(asset.text));
     let mut found = Vec::new();
-    for stage in &site.run().stages {
+    for (number, stage) in site.run().stages.iter().enumerate() {
         let id = &stage.planned.stage;
         for drawing in &drawings::TABLE {
-            let piece =
-                site.get(&format!("drawing/{id}/{}", drawing.id)).map(|piece| piece.body).unwrap_or_default();
-            let picture =
-                piece.find("<svg").and_then(|from| piece.get(from..piece.find("</svg>")? + "</svg>".len()));
-            let Some((head, rest)) = picture.and_then(|picture| picture.split_once('>')) else { continue };
-            found.push((
-                format!("{id}.{}.svg", drawing.id),
-                format!("{head}>\n<style>{style}</style>{rest}\n"),
-            ));
+            let Some((_, scene)) = site.figure(number, drawing) else { continue };
+            let picture = place(&scene);
+            // A face with letters of different widths: so many fit for sure.
+            let lines = wrap(&scene.says, 120);
+            let above = 70 + 26 * lines.len() as i32;
+            let said = lines.into_iter().enumerate().map(|(n, line)| (76 + 26 * n as i32 - above, line));
+            let slide = Slide {
+                title: drawing.title,
+                stage: id,
+                scene: &scene,
+                picture: &picture,
+                style: &style,
+                above,
+                height: above + picture.height + 24,
+                said: said.collect(),
+            };
+            found.extend(slide.render().ok().map(|picture| (format!("{id}.{}.svg", drawing.id), picture)));
         }
     }
     found
@@ -99,8 +108,8 @@ pub fn pictures(site: &Site) -> Vec<(String, String)> {
 /// The rules of the style sheet that are about pictures, with the light theme's colours put in: programs that show
 /// slides know no variables.
 fn standing_alone(style: &str) -> String {
-    let named = |line: &str| line.starts_with(".picture") || line.starts_with("svg.picture");
-    let rules: String = style.lines().filter(|line| named(line)).collect::<Vec<_>>().join("\n");
+    let rules: String =
+        style.lines().filter(|line| line.starts_with(".picture")).collect::<Vec<_>>().join("\n");
     let light =
         style.split_once(":root{").and_then(|(_, rest)| rest.split_once('}')).map_or("", |(light, _)| light);
     let variables = light.split(';').filter_map(|one| one.trim().strip_prefix("--")?.split_once(':'));

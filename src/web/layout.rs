@@ -193,11 +193,11 @@ fn beside(panel: &Panel, row: &Row, width: i32) -> i32 {
     if above(panel, row, width) > 0 { i32::from(row.indent) * STEP } else { label_width(row) }
 }
 
-/// Room for the word behind a value, which is smaller than that.
+/// Room for the word behind a value.
 fn mark_width(row: &Row) -> i32 {
     match row.tone.mark().chars().count() as i32 {
         0 => 0,
-        letters => letters * (CHAR - 1) + 10,
+        letters => letters * CHAR + 10,
     }
 }
 

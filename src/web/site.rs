@@ -165,16 +165,35 @@ impl Site {
         }
     }
 
-    fn drawing(&self, number: usize, drawing: &Drawing) -> Option<String> {
+    /// What is drawn for a stage, and whose view that is: one that was refused has none, and is shown as the one before
+    /// has left it.
+    pub fn figure(&self, number: usize, drawing: &Drawing) -> Option<(&Played, Scene)> {
         let stage = self.run.stages.get(number)?;
-        let (title, section) = (drawing.title, drawing.section);
-        let Some(scene) = self.scene(number, drawing) else {
-            return Empty { title, section, why: why_empty(stage, drawing, self.run.ended.is_some()) }
-                .render()
-                .ok();
+        if let Some(scene) = self.scene(number, drawing) {
+            return Some((stage, scene));
+        }
+        let before = self.run.stages.get(..number).filter(|_| stage.state == Progress::Failed)?;
+        let last = before.iter().rposition(|one| one.state == Progress::Done)?;
+        let mut scene = self.scene(last, drawing)?;
+        let of = before.get(last)?;
+        let errno =
+            stage.diagnosis.as_ref().map_or(String::new(), |diagnosis| format!(": {}", diagnosis.errno));
+        scene.says = format!(
+            "The stage {} was refused{errno}. This is what {} has left: {}",
+            stage.planned.stage, of.planned.stage, scene.says
+        );
+        Some((of, scene))
+    }
+
+    fn drawing(&self, number: usize, drawing: &Drawing) -> Option<String> {
+        let played = self.run.stages.get(number)?;
+        let (title, section, stage) = (drawing.title, drawing.section, played.planned.stage.as_str());
+        let Some((of, scene)) = self.figure(number, drawing) else {
+            let why = why_empty(played, drawing, self.run.ended.is_some());
+            return Empty { title, section, stage, why }.render().ok();
         };
-        let picture = place(&scene);
-        Figure { id: drawing.id, title, section, scene: &scene, picture: &picture }.render().ok()
+        let (picture, of) = (place(&scene), of.planned.stage.as_str());
+        Figure { id: drawing.id, title, section, stage, of, scene: &scene, picture: &picture }.render().ok()
     }
 
     fn panel(&self, number: usize) -> Option<String> {
@@ -235,6 +254,10 @@ impl Site {
             drawing: self.drawing(stage, view)?,
             panel: self.panel(stage)?,
             compared,
+            bases: (0..self.run.stages.len())
+                .filter(|other| *other != stage && self.run.changes(*other, stage).is_some())
+                .filter_map(id)
+                .collect(),
         };
         page.render().ok()
     }

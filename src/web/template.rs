@@ -18,8 +18,27 @@ pub struct Figure<'a> {
     pub id: &'a str,
     pub title: &'a str,
     pub section: &'a str,
+    /// The stage that is shown, and that whose view is drawn: one that was refused has none.
+    pub stage: &'a str,
+    pub of: &'a str,
     pub scene: &'a Scene,
     pub picture: &'a Picture,
+}
+
+/// The picture alone, for a slide: with its own heading and ground.
+#[derive(Template)]
+#[template(path = "slide.svg")]
+pub struct Slide<'a> {
+    pub title: &'a str,
+    pub stage: &'a str,
+    pub scene: &'a Scene,
+    pub picture: &'a Picture,
+    pub style: &'a str,
+    /// What the heading takes above the picture, and all of it together.
+    pub above: i32,
+    pub height: i32,
+    /// The sentence, line by line.
+    pub said: Vec<(i32, String)>,
 }
 
 /// A drawing for which there is nothing yet, or nothing any more: who will fill it.
@@ -28,6 +47,7 @@ pub struct Figure<'a> {
 pub struct Empty<'a> {
     pub title: &'a str,
     pub section: &'a str,
+    pub stage: &'a str,
     pub why: String,
 }
 
@@ -94,6 +114,8 @@ pub struct Plain<'a> {
     pub panel: String,
     /// What changed from another stage, if one was asked for.
     pub compared: Option<String>,
+    /// The stages that it can be compared with.
+    pub bases: Vec<&'a str>,
 }
 
 /// A whole run in one file.

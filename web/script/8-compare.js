@@ -19,7 +19,13 @@ function compare() {
   const path = base ? `changes/${stageId()}/${base}` : null;
   if ((at.dataset.path || "") === (path || "") && !archive) return;
   // In a panel of its own it is brought to where it is seen.
-  if (path && at.dataset.path !== path) { const panel = $("panel"); panel.scrollTop += at.getBoundingClientRect().top - panel.getBoundingClientRect().top - 16; }
+  if (path && at.dataset.path !== path) {
+    const panel = $("panel");
+    // Where the panel is below the drawing the page itself moves there, but not again with each step.
+    if (panel.scrollHeight > panel.clientHeight) panel.scrollTop += at.getBoundingClientRect().top - panel.getBoundingClientRect().top - 16;
+    else if (compare.base !== base) at.scrollIntoView();
+  }
+  compare.base = base;
   at.dataset.path = path || "";
   const body = at.querySelector(".told");
   at.plain ||= [...body.childNodes];

@@ -83,7 +83,7 @@ const KEYS = [
   ["1", "1 – 9", "a drawing, by its place (0: the tenth)", null],
   ["h", "h", "why this stage is there", why],
   ["d", "d", "compare with another stage", pickBase],
-  ["f", "f", "the drawing alone, or the panel if one is in it", focusOne],
+  ["f", "f", "the drawing alone, or the panel if one is in it; in the workshop, all of the drawing", focusOne],
   ["/", "/", "find in drawing and panel", search.open],
   ["n", "n", "the next place found", () => search.next()],
   ["t", "t", "the table in place of the picture", () => { toggle("table"); search.again(); }],

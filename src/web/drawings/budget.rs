@@ -10,7 +10,8 @@ use crate::web::scene::{Row, Tone, part};
 /// A controller and its files: version 2 has `memory.max`, version 1 `memory.limit_in_bytes`.
 pub struct Resource {
     pub name: &'static str,
-    controller: &'static str,
+    /// Its name, in version 2 and in version 1.
+    controller: &'static [&'static str],
     limits: &'static [&'static str],
     usage: &'static [&'static str],
     /// How often the limit was met.
@@ -18,10 +19,10 @@ pub struct Resource {
     tell: fn(&str) -> Option<String>,
 }
 
-pub static RESOURCES: [Resource; 3] = [
+pub static RESOURCES: [Resource; 4] = [
     Resource {
         name: "memory",
-        controller: "memory",
+        controller: &["memory"],
         limits: &["memory.max", "memory.limit_in_bytes"],
         usage: &["memory.current", "memory.usage_in_bytes"],
         met: &["memory.events max", "memory.failcnt"],
@@ -29,7 +30,7 @@ pub static RESOURCES: [Resource; 3] = [
     },
     Resource {
         name: "processor",
-        controller: "cpu",
+        controller: &["cpu"],
         limits: &["cpu.max", "cpu.cfs_quota_us"],
         usage: &[],
         met: &["cpu.stat nr_throttled"],
@@ -37,11 +38,20 @@ pub static RESOURCES: [Resource; 3] = [
     },
     Resource {
         name: "processes",
-        controller: "pids",
+        controller: &["pids"],
         limits: &["pids.max"],
         usage: &["pids.current"],
         met: &["pids.events max"],
         tell: |text| Some(text.to_owned()).filter(|text| text != "max"),
+    },
+    Resource {
+        name: "I/O",
+        controller: &["io", "blkio"],
+        // A line for each device that has one.
+        limits: &["io.max", "blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"],
+        usage: &[],
+        met: &[],
+        tell: |text| Some(text.to_owned()).filter(|text| !text.is_empty()),
     },
 ];
 
@@ -55,6 +65,8 @@ impl Resource {
             if let Some(text) = group.limits.get(*file) {
                 let fact = format!("{at}/limits/{}", part(file));
                 let Some(told) = (self.tell)(text) else { break };
+                // The name of version 1's file is what says which of the two it is.
+                let told = if file.starts_with("blkio") { format!("{file} {told}") } else { told };
                 let period = group.limits.get("cpu.cfs_period_us").filter(|_| *file == "cpu.cfs_quota_us");
                 return match period {
                     Some(period) => Row::new(self.name, share(text, period)),
@@ -71,7 +83,7 @@ impl Resource {
         let Some((at, group)) = self.group(view) else { return Vec::new() };
         let usage = self.usage.iter().filter_map(|file| {
             let text = group.usage.get(*file)?;
-            let told = if self.controller == "memory" { bytes(text) } else { None };
+            let told = if self.name == "memory" { bytes(text) } else { None };
             let fact = format!("{at}/usage/{}", part(file));
             Some(Row::new("in use", told.unwrap_or_else(|| text.clone())).fact(fact))
         });
@@ -88,8 +100,9 @@ impl Resource {
 
     fn group<'a>(&self, view: &'a KernelView) -> Option<(String, &'a Cgroup)> {
         let groups = view.outside.cgroups.value()?;
-        let (key, group) =
-            groups.iter().find(|(_, group)| group.controllers.iter().any(|one| one == self.controller))?;
+        let (key, group) = groups
+            .iter()
+            .find(|(_, group)| group.controllers.iter().any(|one| self.controller.contains(&one.as_str())))?;
         Some((format!("/outside/cgroups/value/{}", part(key)), group))
     }
 }

@@ -138,7 +138,7 @@ fn draw(run: &Run, number: usize) -> Option<Scene> {
             let told = match run.position(place.stage) {
                 Some(at) if at > number => format!("{} brings it here", place.stage),
                 Some(_) => "it did not come here".to_owned(),
-                None => "no stage of this plan brings it here".to_owned(),
+                None => not_planned(run, place.stage),
             };
             panel.rows.push(Row::new("", told).tone(Tone::Off));
         }
@@ -163,6 +163,18 @@ fn draw(run: &Run, number: usize) -> Option<Scene> {
         below: below(stage, now),
         ..Scene::default()
     })
+}
+
+/// Why no stage of the plan leads there.
+fn not_planned(run: &Run, stage: &str) -> String {
+    let mut left_out = run.begun.iter().flat_map(|begun| &begun.plan.left_out);
+    match left_out.any(|id| id == stage) {
+        true => format!("the stage {stage} was left out"),
+        false if stage == PAUSED.stage => {
+            format!("there is no stage {stage}: it was given no group with a freezer")
+        }
+        false => "no stage of this plan brings it here".to_owned(),
+    }
 }
 
 fn says(run: &Run, stage: &Played, now: Life, turns: &[(Life, &Played)]) -> String {

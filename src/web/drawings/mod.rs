@@ -13,6 +13,7 @@ pub mod net;
 pub mod process;
 pub mod security;
 pub mod timeline;
+pub mod way;
 
 use super::run::{Played, Run};
 use super::scene::{Row, Scene, Tone};

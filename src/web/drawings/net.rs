@@ -1,9 +1,9 @@
 //! How does it reach anybody (5.6.1)? What the container thinks that it has, the pair that the kernel made, and what the host
 //! has of it: the other end, a bridge, and what lets packets pass. No rule at all is an answer too.
 //!
-//! Next: `security`.
+//! Next: [`super::way`], a packet's way by it.
 
-use super::{Draw, Drawing, Shown};
+use super::{Draw, Drawing, Shown, way};
 use crate::probes::Reading;
 use crate::probes::host_network::HostNetwork;
 use crate::probes::network::Interface;
@@ -45,7 +45,10 @@ fn draw(shown: &Shown) -> Scene {
         kernel(shown, place, &pairs),
         vec![outside(place, network), passing(network)],
     ];
-    scene.widths = vec![11, 9, 11];
+    scene.widths = vec![10, 9, 10];
+    if place == Place::Apart {
+        scene.below = way::below(shown, &pairs);
+    }
     for pair in &pairs {
         let (near, far) =
             (key(shown, pair.inside, pair.interface), pair.end.map(|(name, end)| key(shown, name, end)));
@@ -73,10 +76,10 @@ fn place(shown: &Shown) -> Place {
 }
 
 /// A veth inside, and the end of it that the host has.
-struct Pair<'a> {
-    inside: &'a str,
-    interface: &'a Interface,
-    end: Option<(&'a str, &'a Interface)>,
+pub struct Pair<'a> {
+    pub inside: &'a str,
+    pub interface: &'a Interface,
+    pub end: Option<(&'a str, &'a Interface)>,
 }
 
 fn pairs<'a>(shown: &'a Shown) -> Vec<Pair<'a>> {
@@ -165,7 +168,7 @@ fn names(interfaces: &BTreeMap<String, Interface>) -> String {
 }
 
 /// The same object everywhere: by its hardware address, and lo, which has none, by whose it is.
-fn key(shown: &Shown, name: &str, interface: &Interface) -> String {
+pub fn key(shown: &Shown, name: &str, interface: &Interface) -> String {
     let real = interface.mac.clone().filter(|mac| mac.chars().any(|digit| !matches!(digit, '0' | ':')));
     real.unwrap_or_else(|| format!("{}-{name}", shown.view.pid))
 }
@@ -195,10 +198,12 @@ fn inside(shown: &Shown, place: Place) -> Panel {
 
 /// One interface: its name and state, and below that its addresses.
 fn interface(name: &str, one: &Interface, at: &str, key: &str, tone: Tone) -> Vec<Row> {
-    // lo has no state of its own: it is unknown, and works when it was set up.
+    // lo has no operational state of its own (RFC 2863): it is unknown, and works when it was set up. A pair's is
+    // down until both ends are set up and the kernel has seen that.
     let state = match (one.up, one.state.as_str()) {
         (true, "up") | (false, _) => format!("{}, mtu {}", one.state, one.mtu),
-        (true, state) => format!("set up ({state}), mtu {}", one.mtu),
+        (true, state @ "unknown") => format!("set up ({state}), mtu {}", one.mtu),
+        (true, state) => format!("set up, not working yet ({state}), mtu {}", one.mtu),
     };
     let mut rows = vec![Row::new(name, state).fact(format!("{at}/state")).same("interface", key).tone(tone)];
     for (number, address) in one.addresses.iter().take(MOST).enumerate() {
@@ -378,4 +383,22 @@ fn passing(network: &HostNetwork) -> Panel {
         Ok(tables) => Row::new("iptables", tables.join(" ")).fact(format!("{at}/legacy_tables/value")),
         Err(errno) => Row::refused("iptables", errno).fact(format!("{at}/legacy_tables/refused")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_set_up_and_does_not_work_yet_is_not_called_down_alone() {
+        let told = |up: bool, state: &str| {
+            let one = serde_json::json!({"index": 2, "up": up, "state": state, "mtu": 1500, "addresses": []});
+            let one: Interface = serde_json::from_value(one).unwrap();
+            interface("eth0", &one, "/at", "key", Tone::Plain)[0].value.clone()
+        };
+        assert_eq!(told(true, "up"), "up, mtu 1500");
+        assert_eq!(told(false, "down"), "down, mtu 1500");
+        assert_eq!(told(true, "unknown"), "set up (unknown), mtu 1500");
+        assert_eq!(told(true, "lowerlayerdown"), "set up, not working yet (lowerlayerdown), mtu 1500");
+    }
 }

@@ -117,6 +117,10 @@ fn groups(shown: &Shown) -> Panel {
         let fact = format!("/outside/cgroups/value/{}/path", part(key));
         panel.rows.push(Row::new("group", path).fact(fact).same("cgroup", path).tone(shown.group_tone()));
     }
+    if shown.run.position("limits").is_some() {
+        let told = "are another thing, each process has its own: the stage limits";
+        panel.rows.push(Row::new("rlimits", told).tone(Tone::Off));
+    }
     if limited && shown.group_tone() != Tone::Shared {
         return panel;
     }
@@ -154,11 +158,32 @@ fn capabilities(shown: &Shown) -> Panel {
             _ => row,
         }
     }));
+    panel.rows.extend(hexadecimal(at, sets));
+    panel.rows.extend(regular.and_then(|sets| sets.get("effective")).map(|set| {
+        Row::new("CapEff of a process in no container", &set.hex)
+            .fact("/regular/outside/capabilities/value/effective/hex")
+            .tone(Tone::Off)
+    }));
     if untouched {
         panel.rows.insert(0, missing(shown, &["caps"]));
         panel.state = State::Off;
     }
     panel
+}
+
+/// As /proc/PID/status has them.
+fn hexadecimal(at: &str, sets: &BTreeMap<String, Capabilities>) -> Vec<Row> {
+    let lines = [
+        ("CapInh", "inheritable"),
+        ("CapPrm", "permitted"),
+        ("CapEff", "effective"),
+        ("CapBnd", "bounding"),
+        ("CapAmb", "ambient"),
+    ];
+    let row = |(line, name): (&str, &str)| {
+        Some(Row::new(line, &sets.get(name)?.hex).fact(format!("{at}/value/{name}/hex")))
+    };
+    lines.into_iter().filter_map(row).collect()
 }
 
 /// The names of capabilities by the names of the sets that they are in, those in most sets first.
