@@ -1,9 +1,8 @@
 //! `learnctr export`: a recorded run as one file that works without learnctr, or as pictures.
 
 use crate::trace::{self, Record};
-use crate::web::{export, names, site::Site};
+use crate::web::{export, names::Names, site::Site};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use std::process::ExitCode;
 /// Write a recorded run as one page that works offline, or as pictures
 ///
 /// The page has the same drawings and the same scrubber as `learnctr serve` shows, on any system with a browser, without
-/// a network. The host's name and the names of home directories are replaced in it.
+/// a network. The host's names and addresses and the names of home directories are replaced in it.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     svg: Option<PathBuf>,
 
-    /// Leave the host's name and the paths of home directories as they are
+    /// Leave the host's names and addresses and the paths of home directories as they are
     #[arg(long)]
     keep_names: bool,
 }
@@ -83,9 +82,9 @@ fn records(path: &Path, keep_names: bool) -> super::Result<Vec<Record>> {
     }
     let mut lines: Vec<Value> =
         records.iter().filter_map(|record| serde_json::to_value(record).ok()).collect();
-    let mut hosts = BTreeSet::new();
-    lines.iter().for_each(|line| names::of_host(line, &mut hosts));
-    lines.iter_mut().for_each(|line| names::hide(line, &hosts));
+    let mut names = Names::default();
+    lines.iter().for_each(|line| names.learn(line));
+    lines.iter_mut().for_each(|line| names.hide(line));
     Ok(lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect())
 }
 

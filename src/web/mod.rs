@@ -7,6 +7,7 @@
 //! How it is served: [`wire`] (what builder and page say to each other), [`feed`] (the builder's side), [`process`] (the
 //! page's, which [`confine`]s itself first), [`gate`] (who comes in), [`routes`], [`stream`].
 
+mod addresses;
 pub mod assets;
 pub mod board;
 pub mod confine;

@@ -1,8 +1,9 @@
-//! Who recorded it? An exported run is given away: the host's name and the names of home directories in it are replaced,
-//! wherever they stand, in every text of the trace.
+//! Who recorded it, and where? An exported run is given away: the host's names and addresses and the names of home
+//! directories in it are replaced, wherever they stand, in every text of the trace.
 //!
-//! Next: [`super::export`].
+//! Next: [`super::addresses`], then [`super::export`].
 
+use super::addresses::Addresses;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -12,36 +13,81 @@ const USER: &str = "user";
 /// Where home directories are.
 const HOMES: [&str; 3] = ["/var/home/", "/home/", "/Users/"];
 
-/// The names of the host that a line of a trace tells.
-pub fn of_host(line: &Value, names: &mut BTreeSet<String>) {
-    for view in ["/view", "/regular"] {
-        let name = line.pointer(&format!("{view}/outside/hostname/value")).and_then(Value::as_str);
-        names.extend(name.filter(|name| !name.is_empty() && *name != "localhost").map(str::to_owned));
-    }
+/// What is replaced. The addresses that learnctr made for the container are no secret of the host's: they stay.
+#[derive(Default)]
+pub struct Names {
+    hosts: BTreeSet<String>,
+    addresses: Addresses,
 }
 
-/// Replace them in every text, the names of fields and things included.
-pub fn hide(value: &mut Value, hosts: &BTreeSet<String>) {
-    match value {
-        Value::String(text) => *text = replaced(text, hosts),
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, hosts)),
-        Value::Object(map) => {
-            let taken = std::mem::take(map);
-            map.extend(taken.into_iter().map(|(key, mut value)| {
-                hide(&mut value, hosts);
-                (replaced(&key, hosts), value)
-            }));
+impl Names {
+    /// What of the host a line of a trace tells: each view has its name, and a process of its own has the rest.
+    pub fn learn(&mut self, line: &Value) {
+        for view in ["/view", "/regular"] {
+            let name = line.pointer(&format!("{view}/outside/hostname/value")).and_then(Value::as_str);
+            self.hosts
+                .extend(name.filter(|name| !name.is_empty() && *name != "localhost").map(str::to_owned));
         }
-        _ => {}
+        let Some(inside) = line.pointer("/regular/inside") else { return };
+        for interface in values(inside, "/interfaces/value") {
+            interface
+                .get("mac")
+                .and_then(Value::as_str)
+                .into_iter()
+                .for_each(|mac| self.addresses.learn_mac(mac));
+            texts(interface.get("addresses")).for_each(|address| self.addresses.learn(address));
+        }
+        let routes = inside.pointer("/routes/value").and_then(Value::as_object);
+        routes.into_iter().flat_map(|routes| routes.keys()).for_each(|network| self.addresses.learn(network));
+        for route in values(inside, "/routes/value") {
+            texts(route.get("via"))
+                .chain(texts(route.get("source")))
+                .for_each(|one| self.addresses.learn(one));
+        }
+        for file in values(inside, "/files").filter_map(|file| file.get("value")?.as_str()) {
+            for word in file.split_whitespace() {
+                self.addresses.learn(word);
+                // A short name may be any word of the text; a whole one is a place.
+                if word.contains('.') && word.contains(char::is_alphabetic) && !word.contains("localhost") {
+                    self.hosts.insert(word.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Replace them in every text, the names of fields and things included.
+    pub fn hide(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.replaced(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide(item)),
+            Value::Object(map) => {
+                let taken = std::mem::take(map);
+                map.extend(taken.into_iter().map(|(key, mut value)| {
+                    self.hide(&mut value);
+                    (self.replaced(&key), value)
+                }));
+            }
+            _ => {}
+        }
+    }
+
+    fn replaced(&self, text: &str) -> String {
+        let mut text = HOMES.iter().fold(text.to_owned(), |text, home| without_user(&text, home));
+        for host in &self.hosts {
+            text = without_host(&text, host);
+        }
+        self.addresses.replaced(&text)
     }
 }
 
-fn replaced(text: &str, hosts: &BTreeSet<String>) -> String {
-    let mut text = HOMES.iter().fold(text.to_owned(), |text, home| without_user(&text, home));
-    for host in hosts {
-        text = without_host(&text, host);
-    }
-    text
+fn values<'a>(below: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    below.pointer(pointer).and_then(Value::as_object).into_iter().flat_map(|map| map.values())
+}
+
+/// One text, or a list of them.
+fn texts(value: Option<&Value>) -> impl Iterator<Item = &str> {
+    let many = value.and_then(Value::as_array).into_iter().flatten();
+    value.into_iter().chain(many).filter_map(Value::as_str)
 }
 
 /// `/home/NAME` becomes `/home/user`, wherever in a text it stands.
@@ -84,12 +130,32 @@ mod tests {
     #[test]
     fn names_go_and_all_else_stays() {
         let mut line = json!({"view": {"outside": {"hostname": {"value": "vm"}}, "at": {"/home/ann/x": ["vm", "vm.overcommit", "upperdir=/home/ann/u:/home/bob", "/home/"]}}});
-        let mut hosts = BTreeSet::new();
-        of_host(&line, &mut hosts);
-        hide(&mut line, &hosts);
+        let mut names = Names::default();
+        names.learn(&line);
+        names.hide(&mut line);
         assert_eq!(
             line,
             json!({"view": {"outside": {"hostname": {"value": "host"}}, "at": {"/home/user/x": ["host", "vm.overcommit", "upperdir=/home/user/u:/home/user", "/home/"]}}})
+        );
+    }
+
+    #[test]
+    fn the_hosts_addresses_go_and_the_containers_stay() {
+        let line = json!({"regular": {"inside": {
+            "interfaces": {"value": {"eth0": {"mac": "02:fc:00:00:00:01", "addresses": ["10.1.2.3/24"]}}},
+            "routes": {"value": {"10.1.2.0/24": {"source": "10.1.2.3"}, "default": {"via": "10.1.2.1"}}},
+            "files": {"/etc/resolv.conf": {"value": "nameserver 10.9.9.9\nsearch lab.school.test\n"},
+                "/etc/hosts": {"value": "127.0.0.1 localhost localhost.localdomain\n10.1.2.3 vm.school.test vm\n"}},
+        }}});
+        let mut names = Names::default();
+        names.learn(&line);
+        let mut told = json!({"10.1.2.0/24": ["10.1.2.3:80", "via 10.1.2.1", "nameserver 10.9.9.9", "02:fc:00:00:00:01",
+            "10.157.0.2/30 02:fc:00:00:00:02", "search lab.school.test", "localhost.localdomain"]});
+        names.hide(&mut told);
+        assert_eq!(
+            told,
+            json!({"198.51.100.0/24": ["198.51.100.3:80", "via 198.51.100.1", "nameserver 203.0.113.9", "00:00:5e:00:53:01",
+            "10.157.0.2/30 02:fc:00:00:00:02", "search host", "localhost.localdomain"]})
         );
     }
 }

@@ -1,8 +1,8 @@
 // Does the exported file show the run, alone and offline? Every fact of every drawing is compared with the trace.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { readFileSync } from "node:fs";
-import { axe, browser, events, exported, opened, pointed, recorded, shows, tells, written } from "./lib.mjs";
+import { readFileSync, readdirSync } from "node:fs";
+import { axe, browser, events, exported, opened, place, pointed, recorded, run, shows, soon, tells, written } from "./lib.mjs";
 
 let chrome, web, address;
 before(async () => {
@@ -157,13 +157,39 @@ test("nothing moves for those who asked for that", async () => {
   await page.context().close();
 });
 
-test("a hostile name is shown and does nothing", async () => {
-  const hostile = "</script><img src=x onerror=window.pwned=1><svg onload=window.pwned=2>";
-  const text = JSON.stringify(hostile).slice(1, -1);
+/** The same run, with names that a careless page would obey. */
+function hostile() {
+  const text = JSON.stringify("</script><img src=x onerror=window.pwned=1><svg onload=window.pwned=2>").slice(1, -1);
   const changed = readFileSync(web.file, "utf8").replaceAll('"web: master"', `"${text}"`).replaceAll('"value":"web"', `"value":"${text}"`);
   const file = written("hostile", changed.trim().split("\n").map((line) => JSON.parse(line)));
   assert.notDeepEqual(events(file), web.events);
-  const page = await offline({}, exported(file));
+  return file;
+}
+
+test("a hostile name does nothing in a picture of its own", async () => {
+  const dir = place("pictures");
+  run("export", hostile(), "--svg", dir);
+  const files = readdirSync(dir).filter((name) => name.startsWith("exec."));
+  assert.ok(files.length > 5, `${files}`);
+  const context = await chrome.newContext();
+  let shown = 0;
+  for (const file of files) {
+    const page = await opened(context, `file://${dir}/${file}`);
+    const picture = await page.evaluate(() => ({
+      root: document.documentElement.nodeName, pwned: window.pwned, text: document.documentElement.textContent,
+      alive: document.querySelectorAll("script, img, parsererror, svg svg, [onload], [onerror]").length,
+    }));
+    assert.deepEqual([picture.root, picture.pwned, picture.alive], ["svg", undefined, 0], file);
+    if (picture.text.includes("onerror=window.pwned=1")) shown += 1;
+    assert.deepEqual(page.wrong, []);
+    await page.close();
+  }
+  assert.ok(shown > 0, "the name is in none of them");
+  await context.close();
+});
+
+test("a hostile name is shown and does nothing", async () => {
+  const page = await offline({}, exported(hostile()));
   await page.waitForSelector("#drawing svg");
   for (const view of await views(page)) {
     await shows(page, "exec", view);
@@ -174,6 +200,56 @@ test("a hostile name is shown and does nothing", async () => {
   assert.equal(await page.$("#drawing img"), null);
   assert.deepEqual(page.wrong, []);
   await page.context().close();
+});
+
+test("an address that is wrong is put right, and what was wrong can be read", async () => {
+  const page = await offline({});
+  await page.waitForSelector("#drawing svg");
+  // All that is said, with how long it stood.
+  await page.evaluate(() => {
+    window.told = [];
+    new MutationObserver(() => window.told.push([document.querySelector("#said").textContent, performance.now()]))
+      .observe(document.querySelector("#said"), { childList: true, characterData: true, subtree: true });
+  });
+  await page.evaluate(() => { location.hash = "#/stage/no-such-stage?view=anatomy&sel=nobody:1"; });
+  const told = () => page.evaluate(() => window.told);
+  const wrong = (text) => text.includes("no stage “no-such-stage”");
+  await soon(async () => (await told()).some(([text], number, all) => number > 0 && wrong(all[0][0]) && !wrong(text)), "the stage is announced");
+  const all = await told();
+  const gone = all.find(([text]) => !wrong(text));
+  assert.ok(gone[1] - all[0][1] > 3900, JSON.stringify(all));
+  assert.ok(all.some(([text]) => wrong(text) && text.includes("nobody:1")), JSON.stringify(all));
+  await page.context().close();
+});
+
+test("in the workshop a digit shows its drawing, also where the panel was alone", async () => {
+  const page = await offline({});
+  await page.waitForSelector("#drawing svg");
+  await page.keyboard.press("w");
+  await page.keyboard.press("h");
+  await page.waitForSelector("#drawing", { state: "hidden" });
+  await page.keyboard.press("2");
+  await page.waitForSelector("#drawing", { state: "visible" });
+  await page.context().close();
+});
+
+test("the host's addresses are left out unless they are asked for", () => {
+  const { interfaces, files } = web.events[0].regular.inside;
+  const all = Object.values(interfaces.value);
+  const macs = all.map((one) => one.mac).filter((mac) => mac && !/^[0:]+$/.test(mac));
+  const own = all.flatMap((one) => one.addresses).map((address) => address.split("/")[0]);
+  const servers = [...files["/etc/resolv.conf"].value.matchAll(/^nameserver (\S+)/gm)].map((found) => found[1]);
+  // That of every machine alike says nothing of this one.
+  const addresses = [...own, ...servers].filter((address) => !/^(127\.|::1$)/.test(address));
+  assert.ok(addresses.length > 0);
+  const read = (...options) => readFileSync(new URL(exported(web.file, ...options)), "utf8");
+  const [hidden, kept] = [read(), read("--keep-names")];
+  const within = (text) => [...macs, ...addresses].filter((one) => new RegExp(`(?<![\\w:.])${one.replaceAll(".", "\\.")}(?![\\w:]|\\.\\d)`).test(text));
+  assert.deepEqual(within(hidden), []);
+  assert.ok(within(kept).length > 0);
+  // The container's are those that learnctr has made: they stay.
+  const eth0 = web.events.filter((event) => event.event === "left" && event.view?.inside).at(-3).view.inside.interfaces.value.eth0;
+  assert.ok(hidden.includes(eth0.addresses[0]), `${eth0.addresses[0]} is gone`);
 });
 
 test("names of the host and of home directories are left out unless they are asked for", () => {
