@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Read};
 
 /// The version of this format; it changes when a reader of the old one would misread the new one.
-pub const SCHEMA: u32 = 1;
+/// 2: a stage can be looked at again ([`Event::Looked`]).
+pub const SCHEMA: u32 = 2;
+/// The oldest that is read: all that it says means the same now.
+const OLDEST: u32 = 1;
 
 /// One line of a trace.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +78,15 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         filter: Option<Box<Filter>>,
     },
+    /// The kernel was asked once more while the session stood still after this stage: a shell inside may have changed what
+    /// there is. From here on this is the stage's view; the one in `left` is what the stage itself came to.
+    Looked {
+        stage: String,
+        /// What the kernel says now; none when there is no process any more.
+        view: Option<Box<KernelView>>,
+        /// What changed since the look before.
+        diff: Option<Diff>,
+    },
     /// The session waits for the learner.
     Paused { stage: String },
     /// A step was refused, and why.
@@ -102,7 +114,10 @@ impl std::fmt::Display for Unreadable {
                 write!(f, "line {number} is not an event of a trace: {error}; `learnctr schema` says what is")
             }
             Unreadable::Schema(found) => {
-                write!(f, "the trace is of schema {found}, this learnctr reads {SCHEMA}: record it again")
+                write!(
+                    f,
+                    "the trace is of schema {found}, this learnctr reads {OLDEST} to {SCHEMA}: record it again"
+                )
             }
         }
     }
@@ -133,7 +148,7 @@ pub fn read(mut from: impl BufRead) -> Result<Vec<Record>, Unreadable> {
             Err(error) => return Err(Unreadable::Line(number, error.to_string())),
         };
         if let Event::Started { schema, .. } = record.event
-            && schema != SCHEMA
+            && !(OLDEST..=SCHEMA).contains(&schema)
         {
             return Err(Unreadable::Schema(schema));
         }

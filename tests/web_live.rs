@@ -13,7 +13,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Where one test's container is, and its name.
@@ -253,48 +254,117 @@ fn a_reader_that_stalls_is_let_go_and_the_others_hear_all() {
     reads.until("the end", |event| event.state == "recorded");
 }
 
+/// A build at a terminal, which a page shows too.
+struct Both {
+    child: Child,
+    keys: File,
+    said: JoinHandle<String>,
+    page: Page,
+}
+
+impl Both {
+    fn at(place: &Place, options: &[&str]) -> Both {
+        let (master, terminal) = pty::pair().unwrap();
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let mut command = place.command("setsid");
+        let step =
+            ["--ctty", "--wait", env!("CARGO_BIN_EXE_learnctr"), "step", "--web", "--name", &place.name];
+        // A pager that is left by a line.
+        command.args(step).args(options).env("PAGER", "head -n1 /dev/tty");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let keys = File::from(master);
+        let mut said = BufReader::new(keys.try_clone().unwrap());
+        let page = Page::read(&mut said);
+        // What it says has to be taken, else it waits.
+        let said = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            let _ = said.read_to_end(&mut all);
+            String::from_utf8_lossy(&all).into_owned()
+        });
+        Both { child, keys, said, page }
+    }
+
+    fn key(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// All that it said, once it has ended well.
+    fn ended(mut self) -> String {
+        assert!(self.child.wait().unwrap().success());
+        drop(self.keys);
+        self.said.join().unwrap()
+    }
+}
+
 /// Keys and the page move the same build.
 #[test]
 fn the_terminal_and_the_page_take_turns() {
     let place = Place::new("both");
-    let (master, terminal) = pty::pair().unwrap();
-    let end = || Stdio::from(terminal.try_clone().unwrap());
-    let mut command = place.command("setsid");
-    command.args([
-        "--ctty",
-        "--wait",
-        env!("CARGO_BIN_EXE_learnctr"),
-        "step",
-        "--web",
-        "--name",
-        &place.name,
-    ]);
-    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-    let mut master = File::from(master);
-    let mut said = BufReader::new(master.try_clone().unwrap());
-    let page = Page::read(&mut said);
-    // What it says has to be taken, else it waits.
-    let rest = std::thread::spawn(move || {
-        let mut all = Vec::new();
-        let _ = said.read_to_end(&mut all);
-        String::from_utf8_lossy(&all).into_owned()
-    });
+    let mut both = Both::at(&place, &[]);
+    let page = both.page.clone();
     stands_at(&page, "image");
-    master.write_all(b"n").unwrap();
+    both.key("n");
     stands_at(&page, &stage(&page, 1));
     assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"pivot-root"}"#).status, 202);
     stands_at(&page, "pivot-root");
-    master.write_all(b"c").unwrap();
+    both.key("c");
     page.stream("").until("the end", |event| event.state == "recorded");
     // The page stays until somebody says q.
     assert_eq!(page.get("/api/run").status, 200);
     let (pid, _) = page.own();
-    master.write_all(b"q").unwrap();
-    assert!(child.wait().unwrap().success());
-    // The command holds ends of the terminal, too.
-    drop((master, terminal, command));
-    assert!(rest.join().unwrap().contains("until q or Ctrl-C"));
+    both.key("q");
+    assert!(both.ended().contains("until q or Ctrl-C"));
     assert!(status(pid, "Threads").is_none(), "the page's process is left");
+    place.nothing_left();
+}
+
+/// What a shell inside has done is seen on the page and in the trace, at once and when it is asked for; a page that is not
+/// heard is told why.
+#[test]
+fn what_a_shell_did_is_seen_and_a_terminal_in_use_is_told() {
+    let place = Place::new("again");
+    let trace = place.dir("trace.jsonl");
+    let mut both = Both::at(&place, &["--trace", trace.to_str().unwrap()]);
+    let page = both.page.clone();
+    stands_at(&page, "image");
+    assert_eq!(page.go(r#"{"do":"run_lesson_step","id":"pivot-root"}"#).status, 202);
+    stands_at(&page, "pivot-root");
+    let panel = || page.get("/api/panel/pivot-root").body;
+    let before = panel();
+    assert!(!before.contains("Looked at again"), "{before}");
+    let mut stream = page.stream("");
+    for (keys, leave) in [("v", "\n"), ("e", "hostname renamed; exit\n")] {
+        both.key(keys);
+        stream.until("held", |event| event.state == "held");
+        let refused = page.go(r#"{"do":"next"}"#);
+        assert_eq!(refused.status, 409);
+        assert!(refused.body.contains("terminal"), "{}", refused.body);
+        both.key(leave);
+        stream.until("heard again", |event| event.state == "waiting");
+    }
+    let after = stream.until("a look", |event| event.data["stages"].to_string().contains("\"looks\":1"));
+    assert!(after.data["stages"].to_string().contains("\"news\":1"), "{}", after.data);
+    assert!(panel().contains("Looked at again") && panel().contains("renamed"), "{}", panel());
+    assert!(page.get("/api/drawing/pivot-root/anatomy").body.contains("renamed"));
+    // What the stage itself changed is still what is told of it.
+    let own = |panel: &str| {
+        panel.split("What changed").nth(1).unwrap().split("</section>").next().unwrap().to_owned()
+    };
+    assert_eq!(own(&panel()), own(&before));
+    assert_eq!(page.go(r#"{"do":"look"}"#).status, 202);
+    stream.until("the page's look", |event| event.data["stages"].to_string().contains("\"looks\":2"));
+    both.key("l");
+    stream.until("the terminal's look", |event| event.data["stages"].to_string().contains("\"looks\":3"));
+    both.key("q");
+    let said = both.ended();
+    assert!(
+        said.contains("looked again") && said.contains("nothing has changed that a view shows"),
+        "{said}"
+    );
+    let lines = std::fs::read(&trace).unwrap();
+    let looked = learnctr::trace::read(lines.as_slice()).unwrap();
+    let looked = looked.iter().filter(|record| matches!(record.event, learnctr::trace::Event::Looked { .. }));
+    assert_eq!(looked.count(), 3);
     place.nothing_left();
 }
 

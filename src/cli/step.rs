@@ -329,6 +329,7 @@ impl Walker<'_> {
                 Asked::Key('n') | Asked::Page(Command::Next {}) => break Go::On,
                 Asked::Key('c') | Asked::Page(Command::Continue {}) => break Go::Through,
                 Asked::Key('b') | Asked::Page(Command::Back {}) if number > 0 => break Go::To(number - 1),
+                Asked::Key('l') | Asked::Page(Command::Look {}) => session.look_again(number, true),
                 Asked::Page(Command::Quit {}) => break Go::Done,
                 Asked::End(signal) => break Go::Signal(signal),
                 Asked::Page(Command::RunLessonStep { id }) => {
@@ -377,7 +378,7 @@ impl Walker<'_> {
                     show.borrow_mut().again();
                     continue;
                 }
-                'n' | 'c' | 'q' => return asked,
+                'n' | 'c' | 'q' | 'l' => return asked,
                 'b' if number > 0 => return asked,
                 'b' => "\n There is no stage before this one.\n".to_owned(),
                 'r' => {
@@ -398,13 +399,17 @@ impl Walker<'_> {
                 'o' => inside::both(visit(session, plan, number), planned.stage, width()),
                 'e' => {
                     // The shell has the terminal: what the page asks for meanwhile would come as a surprise after it.
-                    show.borrow_mut().state(State::Busy);
+                    show.borrow_mut().state(State::Held);
                     let came = visit(session, plan, number)
                         .and_then(|visit| inside::shell(person, &visit, planned.stage.id));
                     show.borrow_mut().state(State::Waiting);
                     match came {
                         Ok(Some(end)) => return end,
-                        Ok(None) => continue,
+                        // What was done in there is seen at once, here and on the page.
+                        Ok(None) => {
+                            session.look_again(number, false);
+                            continue;
+                        }
                         Err(why) => format!(" {why}\n"),
                     }
                 }

@@ -4,6 +4,8 @@
 //! To pause is not to send the next batch. To run through is to send all that need not wait: one engine,
 //! no second way. Next: `crate::cli::step`, who holds a session.
 
+mod photo;
+
 pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
@@ -204,17 +206,10 @@ impl<'a> Session<'a> {
         if let ("exec", Some(pid)) = (id.as_str(), pid) {
             super::look::settle(pid, || self.has_ended());
         }
-        let looks = self.recording == Recording::Views && self.ended.is_none();
-        // What ended meanwhile was looked at half gone: that is no view.
-        let view = if looks { super::look::look(pid).filter(|_| !self.has_ended()) } else { None };
-        let diff =
-            view.as_ref().and_then(|now| self.view.as_ref().map(|before| crate::diff::diff(before, now)));
+        let (view, diff) = self.photo();
         let filter = self.filter(planned);
         let micros = self.micros;
         heard();
-        if view.is_some() {
-            self.view.clone_from(&view);
-        }
         self.tell(|| Event::Left { stage: id, pid, micros, view: view.map(Box::new), diff, filter });
     }
 

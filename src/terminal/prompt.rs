@@ -169,8 +169,11 @@ impl<'a> Person<'a> {
         if text.lines().count() + 3 > tty::rows()
             && let Some(mut pager) = self.pager(text)
         {
+            // What the page would ask for meanwhile would come as a surprise after it.
+            show.borrow_mut().state(web::State::Held);
             let end = self.wait(&mut pager, show);
             let _ = self.keys.again();
+            show.borrow_mut().state(web::State::Waiting);
             return end.map_or(Paged::Left, Paged::End);
         }
         show.borrow_mut().say(text);
@@ -202,7 +205,7 @@ impl<'a> Person<'a> {
         };
         let mut end = None;
         while child.try_wait().is_ok_and(|status| status.is_none()) {
-            // What the page asks for waits until the terminal is ours again; but it is kept alive.
+            // What the page asks for is not heard until the terminal is ours again; but it is kept alive.
             let ([_, page], patience) = show.borrow().page_fds();
             let _ = process::poll(&[ended.as_raw_fd(), self.signals.raw(), page], patience);
             show.borrow_mut().tend();
@@ -236,8 +239,8 @@ pub fn ask_page(signals: &Signals, show: &RefCell<Show>) -> Asked {
 fn prompt(next: &str, width: usize) -> String {
     let mut lines = prose(DIM, 1, next, width);
     let mut keys = Line::default();
-    // The list of keys has it too.
-    let rare = |key: &str| key == "r" && width < 100;
+    // The list of keys has them too.
+    let rare = |key: &str| matches!(key, "r" | "l") && width < 100;
     for (key, name, _) in KEYS.iter().filter(|(key, ..)| !rare(key)) {
         if keys.columns + key.len() + name.len() + 3 > width && keys.columns > 0 {
             lines.push(std::mem::take(&mut keys));

@@ -2,9 +2,11 @@
 //!
 //! Next: `show`, which says it.
 
+use super::diff;
 use super::palette::{BOLD, DIM, KERNEL};
 use super::stage::{duration, heading, indented, prose};
 use super::text::{Line, Row, Tone, block, join_lines};
+use crate::diff::Diff;
 use crate::engine::scene::Diagnosis;
 use crate::plan::Printed;
 use crate::stage::Stage;
@@ -31,7 +33,7 @@ pub fn intro(plan: &Printed, interactive: bool, width: usize) -> String {
 }
 
 /// A key, and what it does.
-pub const KEYS: [(&str, &str, &str); 12] = [
+pub const KEYS: [(&str, &str, &str); 13] = [
     ("n", "next", "play the next stage (also Enter and the space bar)"),
     ("c", "run", "run on to the end without a pause"),
     ("a", "calls", "every call of this stage with its reason, in the order in which they were made"),
@@ -40,6 +42,7 @@ pub const KEYS: [(&str, &str, &str); 12] = [
     ("h", "why", "why this stage exists, its man pages, and what can go wrong"),
     ("o", "both", "this stage's command on the host and inside, side by side"),
     ("e", "shell", "a shell inside the container as it is now"),
+    ("l", "look", "ask the kernel once more: what has changed while it stands still here"),
     ("b", "back", "take everything down and build up to the stage before"),
     ("q", "quit", "take everything down (also Ctrl-C)"),
     ("r", "redraw", "show this stage again"),
@@ -49,6 +52,17 @@ pub const KEYS: [(&str, &str, &str); 12] = [
 pub fn help(width: usize) -> String {
     let rows: Vec<Row> = KEYS.iter().map(|(key, _, text)| Row::new(Tone::Plain, key, text)).collect();
     join_lines(block(" Keys", &rows, width))
+}
+
+/// What a look between two stages has found.
+pub fn looked(stage: &str, there: bool, diff: Option<&Diff>, width: usize) -> String {
+    let changes = diff.map_or(String::new(), |diff| diff::render(diff, width));
+    let words = match (there, changes.is_empty()) {
+        (false, _) => "there is no process any more to look at".to_owned(),
+        (true, true) => "nothing has changed that a view shows".to_owned(),
+        (true, false) => format!("what has changed since {stage} was last looked at"),
+    };
+    join_lines(prose(BOLD, 1, &format!("looked again: {words}"), width)) + &changes
 }
 
 /// Why a stage exists.

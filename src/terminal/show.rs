@@ -181,6 +181,9 @@ impl Show {
                 }
             }
             Event::Left { stage, micros, view, diff, .. } => self.left(stage, micros, view, diff),
+            Event::Looked { stage, view, diff } => {
+                self.say(&report::looked(&stage, view.is_some(), diff.as_ref(), width()))
+            }
             Event::Paused { .. } => {}
             Event::Failed { stage, diagnosis } => self.say(&report::failed(&stage, &diagnosis, width())),
             Event::Exited { status } => self.say(&exited(status)),

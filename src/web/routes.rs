@@ -7,7 +7,7 @@
 //! | `/plain/READTOKEN/…` | whole pages without a script | who has the address for reading |
 //! | `/api/self` | what the kernel says of the page's process | who has the token |
 //! | `/api/stream` | the run's summary whenever it changes | who has the token |
-//! | `/api/go` | POST: one of five commands | who has the token |
+//! | `/api/go` | POST: one of six commands | who has the token |
 //! | `/api/…` | a piece of the page (`super::site`) | who has the token |
 //!
 //! Next: `stream`.
@@ -119,12 +119,16 @@ fn go(body: &[u8], door: &Door) -> Answer {
     let Some(command) = Command::parse(body) else {
         return Answer::refusal(
             400,
-            "this is none of the commands: next, continue, back, quit, or run_lesson_step with a stage's id",
+            "this is none of the commands: next, continue, back, quit, look, or run_lesson_step with a stage's id",
         );
     };
     match door.board.look().state {
         State::Waiting => {}
         State::Busy => return Answer::refusal(409, "the build does not stand still now"),
+        State::Held => {
+            let why = "the terminal has a text or a shell open: leave it there, then the build hears this page again";
+            return Answer::refusal(409, why);
+        }
         State::Recorded => return Answer::refusal(409, "this run is over: nothing of it can be advanced"),
     }
     match (door.ask)(command) {

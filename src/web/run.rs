@@ -46,9 +46,23 @@ pub struct Played {
     pub pid: Option<i32>,
     pub view: Option<Box<KernelView>>,
     pub diff: Option<Diff>,
+    /// If it was looked at again: then the view is the last look's.
+    pub again: Option<Again>,
     /// What the filter decides that this stage has loaded.
     pub filter: Option<Box<Filter>>,
     pub diagnosis: Option<Diagnosis>,
+}
+
+/// The looks at a stage after the first.
+#[derive(Default)]
+pub struct Again {
+    /// What the stage itself came to.
+    pub first: Option<Box<KernelView>>,
+    pub times: u32,
+    /// Microseconds since the run began, the last time.
+    pub at: u64,
+    /// There was no process any more, the last time.
+    pub gone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +122,11 @@ impl Run {
                     (stage.pid, stage.view, stage.diff, stage.filter) = (pid, view, diff, filter);
                 }
             }
+            Event::Looked { stage, view, .. } => {
+                if let Some(stage) = self.named(&stage) {
+                    stage.look(at, view);
+                }
+            }
             Event::Paused { stage } => self.paused = self.position(&stage),
             Event::Failed { stage, diagnosis } => {
                 if let Some(stage) = self.named(&stage) {
@@ -138,7 +157,14 @@ impl Run {
         self.stages.get(..=until)?.iter().rev().find_map(|stage| stage.filter.as_deref())
     }
 
-    /// What changed from one stage to another, any two of them. None where there is nothing to compare.
+    /// What a stage itself changed: not what was found when it was looked at again. None where there is nothing to
+    /// compare.
+    pub fn made(&self, stage: usize) -> Option<Diff> {
+        let before = self.stages.get(stage.checked_sub(1)?)?.view.as_deref()?;
+        Some(diff(before, self.stages.get(stage)?.first()?))
+    }
+
+    /// What changed from one stage to another, any two of them, as they were last looked at.
     pub fn changes(&self, from: usize, to: usize) -> Option<Diff> {
         let view = |stage: usize| self.stages.get(stage)?.view.as_deref();
         Some(diff(view(from)?, view(to)?))
@@ -146,6 +172,25 @@ impl Run {
 }
 
 impl Played {
+    /// What the stage itself came to.
+    pub fn first(&self) -> Option<&KernelView> {
+        self.again.as_ref().map_or(self.view.as_deref(), |again| again.first.as_deref())
+    }
+
+    /// What has changed since then, if it was looked at again.
+    pub fn since(&self) -> Option<Diff> {
+        self.again.as_ref().and_then(|again| Some(diff(again.first.as_deref()?, self.view.as_deref()?)))
+    }
+
+    fn look(&mut self, at: u64, view: Option<Box<KernelView>>) {
+        let again =
+            self.again.take().unwrap_or_else(|| Again { first: self.view.clone(), ..Again::default() });
+        self.again = Some(Again { times: again.times + 1, at, gone: view.is_none(), ..again });
+        if view.is_some() {
+            self.view = view;
+        }
+    }
+
     fn waiting(planned: &PrintedStage) -> Played {
         Played {
             planned: planned.clone(),
@@ -157,6 +202,7 @@ impl Played {
             pid: None,
             view: None,
             diff: None,
+            again: None,
             filter: None,
             diagnosis: None,
         }

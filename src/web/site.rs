@@ -10,11 +10,13 @@
 
 use super::drawings::{self, Draw, Drawing, Shown};
 use super::layout::place;
-use super::run::{Played, Progress, Run};
+use super::run::{self, Played, Progress, Run};
 use super::scene::Scene;
-use super::template::{Changes, Empty, Figure, Panel, Plain, Shell, Step};
+use super::template::{Again, Changes, Empty, Figure, Panel, Plain, Shell, Step};
+use crate::diff::Diff;
 use crate::engine::wire::Outcome;
 use crate::terminal::diff::told;
+use crate::terminal::stage::duration;
 use crate::terminal::text::clean;
 use crate::trace::Record;
 use askama::Template;
@@ -64,6 +66,9 @@ struct Stage<'a> {
     micros: u64,
     /// How many things changed.
     changes: usize,
+    /// How often it was looked at again, and how many things had changed by then.
+    looks: u32,
+    news: usize,
 }
 
 #[derive(Serialize)]
@@ -130,15 +135,15 @@ impl Site {
     pub fn summary(&self) -> String {
         let run = &self.run;
         let begun = run.begun.as_ref();
+        let count = |diff: &Diff| told(diff).iter().map(|probe| probe.rows.len()).sum();
         let stages = run.stages.iter().map(|stage| Stage {
             id: &stage.planned.stage,
             title: &stage.planned.title,
             state: stage.state.word(),
             micros: stage.micros,
-            changes: stage
-                .diff
-                .as_ref()
-                .map_or(0, |diff| told(diff).iter().map(|probe| probe.rows.len()).sum()),
+            changes: stage.diff.as_ref().map_or(0, count),
+            looks: stage.again.as_ref().map_or(0, |again| again.times),
+            news: stage.since().as_ref().map_or(0, count),
         });
         let summary = Summary {
             version: self.version,
@@ -213,14 +218,23 @@ impl Site {
         });
         let calls: Vec<Step> = calls.collect();
         let count = calls.iter().map(|step| step.calls.len()).sum();
-        let changes = number.checked_sub(1).and_then(|before| self.changes(before, number));
-        Panel { stage, calls, count, changes, hand: by_hand(stage, self.run.ended.is_some()) }.render().ok()
+        let before = number.saturating_sub(1);
+        let changes = self.run.made(number).and_then(|diff| self.told(before, number, &diff));
+        let again = stage.again.as_ref().map(|again| Again {
+            words: looked_again(stage, again),
+            told: stage.since().as_ref().map(told).unwrap_or_default(),
+        });
+        let hand = by_hand(stage, self.run.ended.is_some());
+        Panel { stage, calls, count, changes, again, hand }.render().ok()
     }
 
     fn changes(&self, from: usize, to: usize) -> Option<Changes> {
-        let diff = self.run.changes(from, to)?;
+        self.told(from, to, &self.run.changes(from, to)?)
+    }
+
+    fn told(&self, from: usize, to: usize, diff: &Diff) -> Option<Changes> {
         let name = |number: usize| Some(self.run.stages.get(number)?.planned.stage.clone());
-        Some(Changes { from: name(from)?, to: name(to)?, told: told(&diff) })
+        Some(Changes { from: name(from)?, to: name(to)?, told: told(diff) })
     }
 
     /// The page before there is anything in it.
@@ -261,6 +275,17 @@ impl Site {
         };
         page.render().ok()
     }
+}
+
+/// That the drawings show a later look.
+fn looked_again(stage: &Played, again: &run::Again) -> String {
+    let times = if again.times == 1 { "once".to_owned() } else { format!("{} times", again.times) };
+    let after = duration(again.at.saturating_sub(stage.left.unwrap_or_default()));
+    let what = match again.gone {
+        true => "there was no process any more, and the drawings show the look before",
+        false => "the drawings show what there was then",
+    };
+    format!("This stage was looked at again {times}, the last time {after} after it was done: {what}.")
 }
 
 /// What a learner types to see the same: where, and the command.

@@ -60,6 +60,7 @@ pub struct Panel<'a> {
     /// How many calls that is together.
     pub count: usize,
     pub changes: Option<Changes>,
+    pub again: Option<Again>,
     /// Where, and the command to look with.
     pub hand: Vec<(&'static str, String)>,
 }
@@ -82,6 +83,12 @@ pub struct Step<'a> {
     pub calls: Vec<String>,
     pub outcome: String,
     pub refused: bool,
+}
+
+/// What has changed since a stage was done, by hand or by itself.
+pub struct Again {
+    pub words: String,
+    pub told: Vec<Told>,
 }
 
 /// What turned one stage's view into another's.

@@ -1,5 +1,5 @@
 //! What do the builder and the page's process say to each other? The way there is memory that the page can only
-//! read; the way back is one of five commands, in which no text is free.
+//! read; the way back is one of six commands, in which no text is free.
 //!
 //! Next: `feed`, the builder's side, and `process`, the page's.
 
@@ -19,6 +19,8 @@ pub enum Command {
     Continue {},
     Back {},
     Quit {},
+    /// Ask the kernel once more, without going on.
+    Look {},
     /// Go on until this stage has run, or back to before it if it has.
     RunLessonStep {
         id: StageId,
@@ -88,11 +90,17 @@ pub enum State {
     Waiting,
     /// Nothing more comes.
     Recorded,
+    /// Standing still, but the terminal is a pager's or a shell's: nothing is heard until that is left.
+    Held,
 }
 
 impl State {
-    const NAMES: [(State, &'static str); 3] =
-        [(State::Busy, "busy"), (State::Waiting, "waiting"), (State::Recorded, "recorded")];
+    const NAMES: [(State, &'static str); 4] = [
+        (State::Busy, "busy"),
+        (State::Waiting, "waiting"),
+        (State::Recorded, "recorded"),
+        (State::Held, "held"),
+    ];
 
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(state, _)| *state == self).map_or("busy", |(_, name)| name)
@@ -122,12 +130,8 @@ impl Head {
         memory.read_exact_at(&mut bytes, 0)?;
         let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
         let (walk, state) = bytes.split_at(8);
-        let state = match number(state) {
-            0 => State::Busy,
-            1 => State::Waiting,
-            _ => State::Recorded,
-        };
-        Ok(Head { walk: number(walk), state })
+        let state = State::NAMES.iter().find(|(known, _)| *known as u64 == number(state));
+        Ok(Head { walk: number(walk), state: state.map_or(State::Recorded, |(known, _)| *known) })
     }
 }
 
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_one_of_five_and_nothing_more() {
+    fn a_command_is_one_of_six_and_nothing_more() {
         assert_eq!(parse(r#"{"do":"next"}"#), Some(Command::Next {}));
         let id = StageId("pivot-root");
         assert_eq!(
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn a_command_survives_the_way_back() {
         let id = StageId("caps");
-        for command in [Command::Next {}, Command::Quit {}, Command::RunLessonStep { id }] {
+        for command in [Command::Next {}, Command::Quit {}, Command::Look {}, Command::RunLessonStep { id }] {
             let text = serde_json::to_string(&Said::Do(command)).unwrap();
             assert!(matches!(serde_json::from_str(&text), Ok(Said::Do(read)) if read == command), "{text}");
         }

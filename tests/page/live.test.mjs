@@ -1,5 +1,6 @@
 // Does the page show a build while it goes on, and lead it? The real `step` behind it, as root or whoever runs this.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { readFileSync, readdirSync } from "node:fs";
@@ -57,6 +58,42 @@ test("a build is led from the page, and what it shows is what the kernel said", 
   assert.deepEqual(page.wrong, []);
   await session.end();
   await soon(async () => /STALE/.test(await state(page)), "STALE");
+  await page.context().close();
+});
+
+test("the kernel is asked once more while the build waits", { skip: process.getuid() !== 0 && "namespaces are entered, which takes root" }, async () => {
+  const { session, address, trace } = await building("again");
+  const page = await opened(await chrome.newContext(), address);
+  await done(page, "image");
+  await page.click("#next");
+  await done(page, "clone");
+  const { pid } = events(trace).find((event) => event.event === "left" && event.stage === "clone");
+  execFileSync("nsenter", ["-t", String(pid), "-u", "hostname", "looked-again"]);
+  await page.waitForSelector("#look:enabled");
+  await page.keyboard.press("Shift+L");
+  await page.waitForSelector("#panel .again:has-text('looked-again')");
+  await page.waitForSelector("#drawing:has-text('looked-again')");
+  assert.match(await page.textContent("#said"), /clone was looked at again: 1 change/);
+  await page.click("#look");
+  await page.waitForSelector("#panel .again:has-text('looked at again 2 times')");
+  assert.equal(events(trace).filter((event) => event.event === "looked").length, 2);
+  assert.deepEqual(page.wrong, []);
+  await session.end();
+  await page.context().close();
+});
+
+test("a page that is loaded anew is where it was, also after the end", async () => {
+  const { session, address } = await building("reloaded", "--network", "none");
+  const page = await opened(await chrome.newContext(), address);
+  await done(page, "image");
+  await page.click("#rest");
+  await soon(async () => /RECORDED/.test(await state(page)), "RECORDED");
+  const at = () => page.getAttribute("#drawing", "data-stage");
+  await page.waitForSelector('#drawing[data-stage="remove"]');
+  await page.reload();
+  await page.waitForSelector("#drawing[data-stage]");
+  assert.equal(await at(), "remove");
+  await session.end();
   await page.context().close();
 });
 
@@ -127,7 +164,8 @@ test("without JavaScript the stages are linked pages with the same drawings", as
   const { session, plain } = await building("plain", "--network", "none");
   const context = await chrome.newContext({ javaScriptEnabled: false });
   const page = await opened(context, plain);
-  await page.waitForSelector("svg.picture");
+  // It does not change by itself, and it may have come before the first stage was over.
+  await soon(async () => await page.$("svg.picture") || (await page.reload(), false), "the first stage's picture");
   const wrong = [];
   for (const stage of ["clone", "image"]) {
     await page.click(`nav a:has-text("${stage}")`);

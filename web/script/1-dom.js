@@ -20,13 +20,19 @@ function markup(html) {
   return node;
 }
 
-// Tell it once to who listens, and, for a while, to who looks.
+// Tell it once to who listens, and, for a while, to who looks. What stands there to be read is not written over.
 function say(text, seen) {
   const said = $("said");
-  said.textContent = text;
+  const left = (say.until || 0) - performance.now();
+  clearTimeout(say.later);
+  if (left > 0 && !seen) { say.later = setTimeout(() => say(text), left); return; }
+  const stood = left > 0 ? said.textContent : "";
+  if (!stood.includes(text)) said.textContent = stood ? `${stood} ${text}` : text;
   said.classList.toggle("seen", !!seen);
   clearTimeout(say.timer);
-  if (seen) say.timer = setTimeout(() => said.classList.remove("seen"), 4000);
+  if (!seen) return;
+  say.until = performance.now() + 4000;
+  say.timer = setTimeout(() => said.classList.remove("seen"), 4000);
 }
 
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;

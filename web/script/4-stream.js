@@ -3,15 +3,15 @@ const STALE = 5000;
 const tabs = "BroadcastChannel" in window && !archive ? new BroadcastChannel("learnctr") : null;
 let heard = 0;
 let event = ""; // the last one's id
-let builder = ""; // busy, waiting (for a command) or recorded (there is none)
-let wasLive = false;
+let builder = ""; // busy, waiting (for a command), held (by the terminal) or recorded (there is none)
+let wasLive = !archive && sessionStorage.getItem("live") !== null; // by this tab, also before it was loaded anew
 let last = null;
 let leading = false;
 
 function hear(news) {
   heard = performance.now();
   if (news.state) builder = news.state;
-  wasLive ||= builder === "busy" || builder === "waiting";
+  if (!wasLive && ["busy", "waiting", "held"].includes(builder)) sessionStorage.setItem("live", wasLive = true);
   if (news.data) {
     newRun(JSON.parse(news.data));
     last = { ...news, state: builder };

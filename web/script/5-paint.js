@@ -1,4 +1,5 @@
 // What is shown? The run, and of it the place: each part of the page is painted from these two alone.
+const BUSY = { busy: "The build goes on …", held: "The terminal has a text or a shell open: leave it there, then the build hears this page again." };
 const SHAPES = { done: "✓", waiting: "○", entered: "◐", failed: "✕" };
 let run = null;
 let place = { stage: LIVE };
@@ -14,7 +15,9 @@ function newRun(next) {
   // It counts from the start again when the page's process is a new one: then nothing known is of this run for sure.
   if (run && (next.version < run.version || next.time !== run.time)) answered.clear();
   const first = !run || run.stages.length !== next.stages.length || run.container !== next.container;
+  const looked = run && !first && next.stages.find((stage, number) => stage.looks > run.stages[number].looks);
   run = next;
+  if (looked) say(`${looked.id} was looked at again: ${looked.news ? plural(looked.news, "change") : "nothing has changed"} since it was done.`, true);
   if (first) {
     paintHead();
     run.stages.length && buildStages();
@@ -31,6 +34,8 @@ function visit(wanted, { replace } = {}) {
   const address = written(whole);
   if (address !== location.hash) history[replace || wrong.length ? "replaceState" : "pushState"](null, "", address);
   if (wrong.length) say(`The address was put right: ${wrong.join(", ")}.`, true);
+  // Who asks for a drawing sees it, also where the panel alone was shown.
+  if (whole.view !== place.view) document.body.classList.remove("panelled");
   place = whole;
   here = place.stage === LIVE ? run.current : Math.max(0, numberOf(place.stage));
   paint();
@@ -60,7 +65,7 @@ function paintRun() {
   $("build").hidden = !isLive();
   const waiting = builder === "waiting";
   const coming = run.stages[run.current + 1];
-  $("waits").replaceChildren(...waiting ? ["The build waits after ", make("b", {}, run.stages[run.current]?.id || "nothing")] : ["The build goes on …"]);
+  $("waits").replaceChildren(...waiting ? ["The build waits after ", make("b", {}, run.stages[run.current]?.id || "nothing")] : [BUSY[builder] || BUSY.busy]);
   for (const button of $("build").querySelectorAll("button")) button.disabled = !waiting;
   $("next").title = coming ? `Next: ${coming.id}` : "";
   $("live").hidden = !isLive() || place.stage === LIVE;

@@ -53,7 +53,8 @@ async function copyAddress() {
 
 // The page can ask for no more than these words; the builder checks them again.
 async function order(what) {
-  if (!isLive() || builder !== "waiting" || order.asked) return;
+  if (!isLive() || order.asked) return;
+  if (builder !== "waiting") return say(BUSY[builder] || BUSY.busy, true);
   order.asked = true;
   try {
     const answer = await ask("go", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
@@ -63,6 +64,7 @@ async function order(what) {
   order.asked = false;
 }
 const advance = () => order({ do: "next" });
+const again = () => order({ do: "look" });
 
 function escape() {
   const body = document.body.classList;
@@ -92,6 +94,7 @@ const KEYS = [
   ["l", "l", "back to where the build is", () => { play(false); visit({ ...place, stage: LIVE }); }],
   ["Escape", "Esc", "leave, one thing at a time", escape],
   ["?", "?", "these keys", () => open("Keys", helpTable())],
+  ["L", "Shift L", "look again: the kernel is asked once more, where the build stands", again],
   ["Shift+Enter", "Shift Enter", "the build goes on, by one stage", advance],
 ];
 

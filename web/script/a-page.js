@@ -42,7 +42,7 @@ async function begin() {
   watchSlots();
   watchObjects();
   watchScrubber();
-  const doing = { next: advance, undo: () => order({ do: "back" }), rest: () => order({ do: "continue" }), quit: () => order({ do: "quit" }), search: search.open, help: "?", workshop: "w", live: "l" };
+  const doing = { next: advance, undo: () => order({ do: "back" }), rest: () => order({ do: "continue" }), quit: () => order({ do: "quit" }), look: again, search: search.open, help: "?", workshop: "w", live: "l" };
   for (const [id, what] of Object.entries(doing)) {
     $(id).onclick = typeof what === "function" ? what : () => KEYS.find(([key]) => key === what)[3]({});
   }
