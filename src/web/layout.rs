@@ -16,7 +16,7 @@ const BELOW: i32 = 34;
 const ASIDE: i32 = 22;
 const PAD: i32 = 18;
 const TITLE: i32 = 40;
-const LINE: i32 = 21;
+pub const LINE: i32 = 21;
 const ROW_GAP: i32 = 7;
 /// The width of a character at 15 units, of any face with a fixed width.
 const CHAR: i32 = 9;
@@ -46,18 +46,19 @@ pub struct RowAt {
     pub class: &'static str,
     pub same: String,
     pub fact: String,
+    /// How far down it is. All else of it is measured from there: a row that only moves is otherwise the same.
+    pub down: i32,
     pub label: String,
     pub label_x: i32,
-    pub label_y: i32,
     pub x: i32,
     pub y: i32,
     /// The band behind it.
     pub left: i32,
-    pub top: i32,
     pub width: i32,
     pub height: i32,
-    /// Each line of the value, and how far it is below the one before.
-    pub lines: Vec<(i32, String)>,
+    /// The value's first line, and those below it.
+    pub first: String,
+    pub more: Vec<String>,
     /// A word at the right edge: whose it is.
     pub mark: &'static str,
     pub mark_x: i32,
@@ -244,20 +245,16 @@ fn put(measured: &Measured, x: i32, y: i32, width: i32) -> Box {
             class: row.tone.word(),
             same: row.same.clone().unwrap_or_default(),
             fact: row.fact.clone().unwrap_or_default(),
+            down: top,
             label: clip(&row.label, (room / CHAR).max(1) as usize),
             label_x: x + PAD + indent,
-            label_y: top + 15,
             x: x + PAD + if panel.stacked { beside(panel, row, width) } else { measured.label_width },
-            y: top + above + 15,
+            y: above + 15,
             left: x + PAD - 8,
-            top: top - 2,
             width: width - 2 * PAD + 16,
             height: height - 3,
-            lines: lines
-                .iter()
-                .enumerate()
-                .map(|(n, line)| (if n == 0 { 0 } else { LINE }, line.clone()))
-                .collect(),
+            first: lines.first().cloned().unwrap_or_default(),
+            more: lines.iter().skip(1).cloned().collect(),
             mark: row.tone.mark(),
             mark_x: x + width - PAD,
         });
@@ -316,7 +313,7 @@ fn anchor(name: &str, boxes: &[Box]) -> Option<Anchor> {
     let (left, top) = (found.x - PAD, found.y - 26);
     let bottom = top + found.height;
     let y = match key {
-        Some(key) => found.rows.iter().find(|row| row.same == key).map(|row| row.y - 5)?,
+        Some(key) => found.rows.iter().find(|row| row.same == key).map(|row| row.down + row.y - 5)?,
         None => (top + bottom) / 2,
     };
     Some(Anchor { left, right: left + found.width, y, top, bottom })

@@ -135,8 +135,9 @@ function buildViews() {
 function paintViews() {
   for (const link of $("views").children) {
     link.href = written({ ...place, view: link.dataset.view });
-    mark(link, "aria-current", link.dataset.view === place.view && "page");
-    if (link.dataset.view === place.view) link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const now = link.dataset.view === place.view;
+    if (now && !link.hasAttribute("aria-current")) link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    mark(link, "aria-current", now && "page");
   }
 }
 
@@ -190,6 +191,9 @@ const scrolls = {};
 // objects, and what is not touched is not laid out again.
 function turn(live, wanted) {
   const row = live.nodeName === "TR" || live.nodeName === "g" && live.classList.contains("row");
+  // A row that stands elsewhere need not be laid out again.
+  const moved = row && wanted.getAttribute("transform");
+  if (moved && live.getAttribute("transform") !== moved) live.setAttribute("transform", moved);
   if ((row || !live.firstElementChild) && live.isEqualNode(wanted)) return;
   // What has the focus keeps it.
   if (row && !live.contains(document.activeElement)) return live.replaceWith(wanted.cloneNode(true));
