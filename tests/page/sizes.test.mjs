@@ -70,6 +70,10 @@ test("in the workshop all words of a drawing are 24 pixels high, and f shows the
     assert.deepEqual(await cut(page, "#views a, #drawing .says"), [], String(width));
     await page.keyboard.press("f");
     assert.deepEqual(await cut(page, "#drawing .box"), [], String(width));
+    await page.keyboard.press("t");
+    const words = await page.$$eval("#drawing .facts :is(th, td)", (all) => all.map((one) => parseFloat(getComputedStyle(one).fontSize)));
+    assert.ok(words.length > 20 && Math.min(...words) >= 24, `${width}: ${Math.min(...words)}`);
+    assert.deepEqual(await cut(page, "#drawing .facts td"), [], String(width));
     await page.context().close();
   }
 });
