@@ -27,8 +27,9 @@ fn options(line: &[&str]) -> Options {
 fn host(root: bool, mode: cgroup::Mode) -> Host {
     let controllers = ["memory", "cpu", "cpuset", "pids", "devices", "blkio", "io", "hugetlb", "rdma"];
     let parent = cgroup::Parent { writable: root, can_enable: root, ..Default::default() };
-    let hierarchy =
-        Hierarchy { controllers: controllers.map(String::from).to_vec(), parent, ..Default::default() };
+    let controllers = controllers.map(String::from).to_vec();
+    let version = if mode == cgroup::Mode::V2 { 2 } else { 1 };
+    let hierarchy = Hierarchy { version, controllers, parent, ..Default::default() };
     let range = IdRange { start: 100_000, count: 65_536 };
     let helper = Helper { path: "/usr/bin/newuidmap".into(), privilege: Privilege::Setuid };
     let mut host = Host {
@@ -42,7 +43,8 @@ fn host(root: bool, mode: cgroup::Mode) -> Host {
         newgidmap: Some(helper),
         ..Default::default()
     };
-    host.caps.effective = if root { u64::MAX } else { 0 };
+    let all = if root { u64::MAX } else { 0 };
+    (host.caps.effective, host.caps.permitted, host.caps.bounding) = (all, all, all);
     host.dirs.data = "/var/lib/learnctr".into();
     host
 }
@@ -232,3 +234,46 @@ fn contradictions_are_refused_on_the_command_line() {
 
 #[path = "spec/faults.rs"]
 mod faults;
+
+#[test]
+fn what_a_bundle_leaves_open_is_filled_in_and_what_cannot_be_had_is_said() {
+    let mut host = host(true, cgroup::Mode::Hybrid);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("rootfs")).unwrap();
+    let asked = options(&["--bundle", &dir.path().display().to_string()]);
+    let read = |change: &dyn Fn(&mut serde_json::Value), host: &Host| {
+        let mut config = described(&[], host).unwrap().to_json();
+        config.as_object_mut().unwrap().remove("annotations");
+        config["linux"].as_object_mut().unwrap().remove("cgroupsPath");
+        config["root"]["path"] = json!("rootfs");
+        change(&mut config);
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        Container::from_bundle(dir.path(), &asked, host, "0123456789ab").unwrap()
+    };
+    // Limits without a group would be none.
+    let named = |container: &Container| container.spec.linux().as_ref().unwrap().cgroups_path().clone();
+    assert!(named(&read(&|_| {}, &host)).unwrap().ends_with("learnctr-0123456789ab"));
+    let free = read(
+        &|config| {
+            config["linux"]["resources"] = json!({});
+            config["mounts"].as_array_mut().unwrap().retain(|mount| mount["type"] != "cgroup");
+        },
+        &host,
+    );
+    assert_eq!(named(&free), None);
+    // A relative source is the bundle's.
+    let bound = json!({"destination": "v", "type": "bind", "source": "rootfs", "options": ["acl"]});
+    let with = read(&|config| config["mounts"].as_array_mut().unwrap().push(bound.clone()), &host);
+    let mount = with.spec.mounts().as_ref().unwrap().last().unwrap().clone();
+    assert_eq!(mount.source().as_deref(), Some(dir.path().canonicalize().unwrap().join("rootfs").as_path()));
+    assert_eq!(mount.destination(), std::path::Path::new("/v"));
+    assert_eq!(stages(&with.notes), ["mounts", "mounts"]);
+    // Neither what this version of control groups has no file for, nor a controller that is not here.
+    let limits = json!({"unified": {"memory.high": "1"}, "network": {"classID": 1}});
+    let lost = read(&|config| config["linux"]["resources"] = limits.clone(), &host);
+    assert_eq!(stages(&lost.notes), ["cgroup", "cgroup"], "{:?}", lost.notes);
+    // Nor a capability that learnctr itself does not have.
+    host.caps.permitted &= !(1 << 27);
+    assert_eq!(stages(&read(&|_| {}, &host).notes), ["caps"]);
+    assert_eq!(stages(&described(&[], &host).unwrap().notes), ["caps"]);
+}

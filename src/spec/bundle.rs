@@ -4,12 +4,14 @@
 //! Next: `check`, the rules that the types alone do not hold.
 
 use super::annotations::{self, Ours};
+use super::cgroup::{self, Write};
 use super::container::{Container, Layers, Note, Store, directory};
 use super::options::{Network, Options};
+use super::resources::cgroups_path;
 use super::values::is_name;
-use super::{Error, caps, check, fit, json};
-use crate::host::Host;
-use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, Spec};
+use super::{Error, caps, check, fit, json, mount};
+use crate::host::{Host, cgroup::Mode};
+use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Mount, Spec};
 use serde_json::{Map, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -58,10 +60,17 @@ pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result
     let file = file.display().to_string();
     let (mut spec, mut notes) = parse(&bytes, &file)?;
     let ours = annotations::read(&spec)?;
+    for mount in spec.mounts_mut().iter_mut().flatten().filter(|mount| mount::is_bind(mount)) {
+        // A relative source is the bundle's; joining leaves an absolute one as it is.
+        let source = mount.source().as_ref().map(|source| dir.join(source));
+        mount.set_source(source);
+    }
+    with_group(&mut spec, options, host, id);
     let network = network(&mut spec, options.network, &ours, host, &mut notes)?;
     let mut config = serde_json::to_value(&spec).unwrap_or_default();
     fit::fit(&mut config, host, &mut notes)?;
     let mut spec: Spec = json::from_value(config, &file)?;
+    unlimited(&spec, host, &mut notes)?;
     // Once more: `--network host` may contradict what the description sets.
     check::check(&spec, &file, &mut Vec::new())?;
     if let (false, Some(process)) = (options.cmd.is_empty(), spec.process_mut()) {
@@ -107,6 +116,37 @@ pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result
     })
 }
 
+/// What is limited or shows its group needs one, also where the description leaves its name to the runtime.
+fn with_group(spec: &mut Spec, options: &Options, host: &Host, id: &str) {
+    let group = |mount: &Mount| matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"));
+    let shown = spec.mounts().iter().flatten().any(group);
+    let Some(linux) = spec.linux_mut() else { return };
+    let unnamed = linux.cgroups_path().as_ref().is_none_or(|path| path.as_os_str().is_empty());
+    let limits = linux.resources().as_ref().is_some_and(|all| *all != LinuxResources::default());
+    if unnamed {
+        linux.set_cgroups_path((limits || shown).then(|| cgroups_path(options, host, id).into()));
+    }
+}
+
+/// What is asked of a version of control groups, or of a controller, that is not here.
+fn unlimited(spec: &Spec, host: &Host, notes: &mut Vec<Note>) -> Result<(), Error> {
+    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let Some(resources) = resources else { return Ok(()) };
+    let (limits, version) = match host.cgroup.mode {
+        Mode::V2 => (cgroup::v2(resources)?, 2),
+        _ => (cgroup::v1(resources)?, 1),
+    };
+    notes.extend(limits.notes);
+    let here = |name: &str| host.cgroup.controller(name).is_some_and(|found| found.version == version);
+    let mut lost: Vec<&cgroup::Write> = limits.writes.iter().collect();
+    lost.retain(|write| write.controller != "cgroup" && !here(&write.controller));
+    notes.extend(lost.into_iter().map(|Write { controller, file, value, .. }| {
+        let why = format!("no group with the controller {controller} can be made here");
+        Note::new("cgroup", format!("linux.resources: {value:?} is not written to {file}: {why}"))
+    }));
+    Ok(())
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, Error> {
     let refused = |why: String| Error::new(file.display().to_string(), why, "a config.json of an OCI bundle");
     let opened = std::fs::File::open(file).map_err(|error| refused(error.to_string()))?;
@@ -131,7 +171,14 @@ pub fn parse(bytes: &[u8], file: &str) -> Result<(Spec, Vec<Note>), Error> {
     };
     // To Go, from which config.json comes, null and a field that is not there are the same.
     fields.values_mut().for_each(without_null);
-    fields.retain(|_, value| !value.is_null());
+    // To Go, an empty name is one that is not there.
+    let unnamed = |key: &str, value: &Value| matches!(key, "hostname" | "domainname") && value == "";
+    fields.retain(|key, value| !value.is_null() && !unnamed(key, value));
+    relative_destinations(fields, &mut notes);
+    let namespaces = fields.get_mut("linux").and_then(|linux| linux.get_mut("namespaces")?.as_array_mut());
+    for namespace in namespaces.into_iter().flatten().filter_map(Value::as_object_mut) {
+        namespace.retain(|key, value| key != "path" || value != "");
+    }
     if let Some(process) = fields.get_mut("process").and_then(Value::as_object_mut) {
         process.entry("user").or_insert_with(|| Map::new().into());
         // `false` written out is the same as nothing, to every runtime but one.
@@ -161,6 +208,21 @@ fn without_null(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(without_null),
         _ => {}
+    }
+}
+
+/// Older tools wrote them; OCI 1.2 says what they mean.
+fn relative_destinations(fields: &mut Map<String, Value>, notes: &mut Vec<Note>) {
+    let mounts = fields.get_mut("mounts").and_then(Value::as_array_mut);
+    for (index, mount) in mounts.into_iter().flatten().enumerate() {
+        let Some(destination) = mount.get_mut("destination") else { continue };
+        if let Some(path) = destination.as_str().filter(|path| !path.is_empty() && !path.starts_with('/')) {
+            let absolute = format!("/{path}");
+            let text =
+                format!("mounts[{index}].destination: {path:?} is no absolute path; {absolute:?} is meant");
+            notes.push(Note::new("mounts", text));
+            *destination = absolute.into();
+        }
     }
 }
 

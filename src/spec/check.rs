@@ -95,7 +95,6 @@ pub fn check(spec: &Spec, file: &str, notes: &mut Vec<Note>) -> Result<(), Error
     }
     for (index, mount) in spec.mounts().iter().flatten().enumerate() {
         check_mount(&checked, &format!("mounts[{index}]"), mount, notes)?;
-        not_obeyed(mount, notes);
     }
     linux::check(&checked, linux, notes)
 }
@@ -159,23 +158,6 @@ fn check_process(checked: &Checked, process: &Process, notes: &mut Vec<Note>) ->
     Ok(())
 }
 
-/// Options of mounts that no stage obeys.
-fn not_obeyed(mount: &Mount, notes: &mut Vec<Note>) {
-    let parsed = mount::parse(mount.options().as_deref().unwrap_or_default());
-    let destination = mount.destination().display();
-    if parsed.tmpcopyup {
-        let text = format!(
-            "{destination}: tmpcopyup is not obeyed: the tmpfs begins empty, the image's files stay below it"
-        );
-        notes.push(Note::new("mounts", text));
-    }
-    let maps = mount.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty());
-    if maps || parsed.idmap.is_some() {
-        let text = format!("{destination}: the mount is not idmapped: its files keep their owners");
-        notes.push(Note::new("mounts", text));
-    }
-}
-
 fn check_mount(checked: &Checked, path: &str, mount: &Mount, notes: &mut Vec<Note>) -> Result<(), Error> {
     let destination = mount.destination();
     checked.absolute(&format!("{path}.destination"), destination)?;
@@ -237,7 +219,10 @@ fn check_mount(checked: &Checked, path: &str, mount: &Mount, notes: &mut Vec<Not
         lost("its ids are not mapped (idmap is not obeyed): owners inside are those outside");
     }
     if parsed.tmpcopyup {
-        lost("tmpcopyup is not obeyed: it begins empty");
+        lost("tmpcopyup is not obeyed: the tmpfs begins empty, the image's files stay below it");
+    }
+    if bind && !parsed.data.is_empty() {
+        lost(&format!("{:?} is of no meaning to a bind mount, and ignored", parsed.data.join(",")));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! through here. Next: `check`.
 
 use super::ids::{self, Maps};
-use super::{Error, Note};
+use super::{Error, Note, caps};
 use crate::host::{Host, cgroup::Mode};
 use oci_spec::runtime::LinuxIdMapping;
 use serde_json::{Map, Value, json};
@@ -29,8 +29,29 @@ pub fn fit(config: &mut Value, host: &Host, notes: &mut Vec<Note>) -> Result<(),
             ));
         }
     }
+    if own(config, "user").is_none() {
+        capabilities(config, host, notes);
+    }
     limits(config, host, notes);
     Ok(())
+}
+
+/// In a user namespace of its own it has all of them; elsewhere none that its maker lacks.
+fn capabilities(config: &Value, host: &Host, notes: &mut Vec<Note>) {
+    let asked = |set: &str| {
+        let names = config.pointer(&format!("/process/capabilities/{set}")).and_then(Value::as_array);
+        let numbers = names.into_iter().flatten().filter_map(|name| caps::number(name.as_str()?));
+        numbers.fold(0u64, |all, number| all | 1 << number)
+    };
+    let lost = asked("bounding") & !host.caps.bounding
+        | (asked("permitted") | asked("inheritable")) & !host.caps.permitted;
+    if lost != 0 {
+        let names = caps::names(lost).join(" ");
+        notes.push(Note::new(
+            "caps",
+            format!("{names}: asked for and left out, as learnctr itself does not have it"),
+        ));
+    }
 }
 
 /// The namespace of this kind that the description asks for, its own or one to be joined.

@@ -3,6 +3,8 @@
 //!
 //! The table is runc's, which is what bundles are written for. Next: `crate::stages`, which makes the calls.
 
+use oci_spec::runtime::Mount;
+
 /// Options sorted by the call that they become. Of two that contradict each other, the later one counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MountOptions {
@@ -21,6 +23,11 @@ pub struct MountOptions {
     pub tmpcopyup: bool,
     /// What goes to the file system: `size=64m`, `mode=755`.
     pub data: Vec<String>,
+}
+
+/// Runtimes take the type for the option, and the option for the type.
+pub fn is_bind(one: &Mount) -> bool {
+    one.typ().as_deref() == Some("bind") || parse(one.options().as_deref().unwrap_or_default()).is_bind()
 }
 
 /// Whether only the mount itself is ID-mapped, or the mounts below it too.

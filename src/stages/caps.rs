@@ -49,10 +49,17 @@ fn moves(ground: &Ground) -> Vec<Move> {
     let Some(process) = ground.container.spec.process() else { return Vec::new() };
     let sets = sets(ground);
     let user = process.user();
-    let mut moves = vec![Move::child(
-        Step::DropBounding { keep: sets.bounding },
-        "first, as it takes CAP_SETPCAP: what is not in it, no execve and no file gives back",
-    )];
+    let mut moves = vec![
+        Move::child(
+            Step::WorkingDirectory { path: process.cwd().clone(), create: None },
+            "while it may still go anywhere: /root is a working directory for other users as well; then getcwd(2) must give a path \
+             that starts at the root (CVE-2024-21626)",
+        ),
+        Move::child(
+            Step::DropBounding { keep: sets.bounding },
+            "first of the sets, as it takes CAP_SETPCAP: what is not in it, no execve and no file gives back",
+        ),
+    ];
     if user.uid() != 0 {
         moves.push(Move::child(
             Step::KeepCaps { keep: true },
@@ -88,10 +95,6 @@ fn moves(ground: &Ground) -> Vec<Move> {
     moves.push(Move::child(
         Step::ParentDeathSignal { signal: o::SIGKILL },
         "a change of ids clears it: if the host's process dies, the container must not stay behind",
-    ));
-    moves.push(Move::child(
-        Step::WorkingDirectory { path: process.cwd().clone(), create: None },
-        "as the user who will be there; then getcwd(2) must give a path that starts at the root (CVE-2024-21626)",
     ));
     moves
 }

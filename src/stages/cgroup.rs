@@ -143,8 +143,10 @@ fn version1(ground: &Ground, place: &Place, resources: &LinuxResources, moves: &
             moves.push(write(place, &limit));
         }
     }
-    if has("devices") && may_rule_devices(ground) {
-        for (file, line) in v1_lines(&limits::rules(resources)).unwrap_or_default() {
+    let rules = limits::rules(resources);
+    // No rules are none, as with version 2; to v1_lines they are those that allow nothing.
+    if has("devices") && may_rule_devices(ground) && !rules.is_empty() {
+        for (file, line) in v1_lines(&rules).unwrap_or_default() {
             let path = At::Host(place.dir.join(file));
             moves.push(Move::host(Step::Write { path, text: line }, meaning(file)));
         }

@@ -4,7 +4,7 @@
 
 use crate::host::cgroup::Mode;
 use crate::kernel::libc_flags as o;
-use crate::spec::mount::{self, MountOptions};
+use crate::spec::mount::{self, MountOptions, is_bind};
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Kind, Step};
 use oci_spec::runtime::{LinuxDeviceType, LinuxNamespaceType as Ns, Mount};
@@ -94,11 +94,6 @@ fn moves(ground: &Ground) -> Vec<Move> {
         ));
     }
     moves
-}
-
-fn is_bind(one: &Mount) -> bool {
-    one.typ().as_deref() == Some("bind")
-        || mount::parse(one.options().as_deref().unwrap_or_default()).is_bind()
 }
 
 fn point(path: &At, kind: Kind, source: Option<&Path>) -> Move {
@@ -294,7 +289,17 @@ fn devices(ground: &Ground, moves: &mut Vec<Move>) {
     // What is mounted at the very place of a node (`-v /dev/urandom:/dev/random`) was asked for in its stead.
     let mounts = ground.container.spec.mounts().as_deref().unwrap_or_default();
     let taken = |path: &Path| mounts.iter().any(|one| one.destination() == path);
-    for (path, kind, major, minor, mode, (uid, gid)) in known.chain(asked).filter(|(path, ..)| !taken(path)) {
+    // The description may say another mode for /dev/null: what it names is not made by default, and the first of a name counts.
+    let mut all: Vec<(PathBuf, char, u32, u32, u32, (u32, u32))> = Vec::new();
+    for node in asked {
+        if !all.iter().any(|other| other.0 == node.0) {
+            all.push(node);
+        }
+    }
+    let defaults = known.filter(|node| !all.iter().any(|other| other.0 == node.0)).collect::<Vec<_>>();
+    for (path, kind, major, minor, mode, (uid, gid)) in
+        defaults.into_iter().chain(all).filter(|(path, ..)| !taken(path))
+    {
         let at = At::Root(path.clone());
         if nested {
             moves.push(point(&at, Kind::File, None));

@@ -54,7 +54,6 @@ fn each_fault_is_refused_at_its_place() {
         ("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]), "process.rlimits[0]"),
         ("/process/rlimits", json!([{"type": "RLIMIT_X", "soft": 0, "hard": 1}]), "process.rlimits[0].type"),
         ("/process/capabilities/permitted", json!([]), "process.capabilities.effective"),
-        ("/mounts/0/destination", json!("proc"), "mounts[0].destination"),
         ("/mounts/0/destination", json!("/a/../.."), "mounts[0].destination"),
         ("/mounts/0/options/0", json!(7), "mounts[0].options[0]"),
         ("/mounts/-", json!({"destination": "/x"}), "mounts[7].type"),
@@ -92,6 +91,7 @@ fn each_fault_is_refused_at_its_place() {
         ("/linux/resources/memory/swap", json!(1), "linux.resources.memory.swap"),
         ("/linux/resources/memory/limit", json!(1e40), "linux.resources.memory.limit"),
         ("/linux/resources/pids/limit", json!("many"), "linux.resources.pids.limit"),
+        ("/linux/cgroupsPath", json!("/.."), "linux.cgroupsPath"),
         ("/linux/resources/unified", json!({"../x": "1"}), "linux.resources.unified"),
         (
             "/linux/resources/hugepageLimits",

@@ -6,7 +6,7 @@ use super::super::{Error, Note, cgroup, ids as maps, mount, sysctl};
 use super::{Checked, ids};
 use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxIdMapping, LinuxNamespaceType, LinuxResources};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 pub fn check(checked: &Checked, linux: &Linux, notes: &mut Vec<Note>) -> Result<(), Error> {
     namespaces(checked, linux)?;
@@ -18,6 +18,10 @@ pub fn check(checked: &Checked, linux: &Linux, notes: &mut Vec<Note>) -> Result<
     if let Some(path) = linux.cgroups_path() {
         let text = path.to_string_lossy();
         checked.no_nul("linux.cgroupsPath", &text)?;
+        if !text.is_empty() && !path.components().any(|part| matches!(part, Component::Normal(_))) {
+            let expected = "a group of its own, such as /learnctr-web: limits of this one would be for all of this machine";
+            return checked.fault("linux.cgroupsPath", format!("{text:?}"), expected);
+        }
         if text.split(':').count() == 3 {
             let why = "is written for systemd (slice:prefix:name); it is used as a path";
             notes.push(Note::new("cgroup", format!("linux.cgroupsPath {text:?} {why}")));

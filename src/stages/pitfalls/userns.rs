@@ -20,6 +20,13 @@ pub const ALL: &[Pitfall] = &[
         },
         "{sudo}sysctl -w kernel.unprivileged_userns_clone=1",
     ),
+    Pitfall::new(
+        "setns",
+        Errno::EINVAL,
+        "{path} is no user namespace, or the one that you are in already, which cannot be entered again",
+        |_| Some(true),
+        "take it out of linux.namespaces: what is not named there is shared",
+    ),
     Pitfall::new("unshare", Errno::EPERM, APPARMOR, apparmor, UNRESTRICT),
     Pitfall::new("unshare", Errno::EACCES, APPARMOR, apparmor, UNRESTRICT),
     Pitfall::new(
