@@ -290,7 +290,7 @@ fn devices(ground: &Ground, moves: &mut Vec<Move>) {
     let mounts = ground.container.spec.mounts().as_deref().unwrap_or_default();
     let taken = |path: &Path| mounts.iter().any(|one| one.destination() == path);
     // The description may say another mode for /dev/null: what it names is not made by default, and the first of a name counts.
-    let mut all: Vec<(PathBuf, char, u32, u32, u32, (u32, u32))> = Vec::new();
+    let mut all: Vec<_> = Vec::new();
     for node in asked {
         if !all.iter().any(|other| other.0 == node.0) {
             all.push(node);
