@@ -290,12 +290,9 @@ fn devices(ground: &Ground, moves: &mut Vec<Move>) {
     let mounts = ground.container.spec.mounts().as_deref().unwrap_or_default();
     let taken = |path: &Path| mounts.iter().any(|one| one.destination() == path);
     // The description may say another mode for /dev/null: what it names is not made by default, and the first of a name counts.
-    let mut all: Vec<_> = Vec::new();
-    for node in asked {
-        if !all.iter().any(|other| other.0 == node.0) {
-            all.push(node);
-        }
-    }
+    let mut all: Vec<_> = asked.collect();
+    let mut names = std::collections::HashSet::new();
+    all.retain(|node| names.insert(node.0.clone()));
     let defaults = known.filter(|node| !all.iter().any(|other| other.0 == node.0)).collect::<Vec<_>>();
     for (path, kind, major, minor, mode, (uid, gid)) in
         defaults.into_iter().chain(all).filter(|(path, ..)| !taken(path))
