@@ -55,12 +55,18 @@ impl Board {
         shown.lines += news.lines.len() as u64;
         (shown.walk, shown.state) = (news.walk, news.state);
         drop(shown);
+        self.ring();
+    }
+
+    /// Tell all who wait; how many there are.
+    pub fn ring(&self) -> usize {
         // A bell that cannot be rung has been rung already, or nobody is there.
         let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
         bells.retain_mut(|bell| match bell.write(&[1]) {
             Ok(_) => true,
             Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
         });
+        bells.len()
     }
 
     /// Becomes readable when there is news.

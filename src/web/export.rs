@@ -51,8 +51,8 @@ impl Pieces {
     }
 }
 
-/// The run as one page that works alone. `nonce` is what the page's own script is known by.
-pub fn page(site: &Site, nonce: &str) -> String {
+/// Every piece by its path, as JSON.
+pub fn pieces(site: &Site) -> String {
     let mut pieces = Pieces::default();
     pieces.add(site, "run".to_owned());
     let ids: Vec<&str> = site.run().stages.iter().map(|stage| stage.planned.stage.as_str()).collect();
@@ -70,8 +70,13 @@ pub fn page(site: &Site, nonce: &str) -> String {
             pieces.add(site, format!("drawing/{id}/{}", drawing.id));
         }
     }
+    serde_json::to_string(&pieces).unwrap_or_default()
+}
+
+/// The run as one page that works alone. `nonce` is what the page's own script is known by.
+pub fn page(site: &Site, nonce: &str) -> String {
     // Within a script nothing may look like the end of it.
-    let data = serde_json::to_string(&pieces).unwrap_or_default().replace('<', "\\u003c");
+    let data = pieces(site).replace('<', "\\u003c");
     let text = |name| assets::find(name).map_or("", |asset| asset.text);
     Export { nonce, style: text("page.css"), script: text("page.js"), data }.render().unwrap_or_default()
 }

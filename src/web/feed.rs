@@ -42,6 +42,9 @@ const BETWEEN_STARTS: Duration = Duration::from_millis(300);
 const MOST_FAILED: u32 = 5;
 const FIRST_WORD: Duration = Duration::from_secs(5);
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
+/// Before it is said that a page takes its time, and then at most.
+const UNSAID: Duration = Duration::from_millis(300);
+const LEAVING: Duration = Duration::from_secs(3);
 /// A process that says more than this between two looks does not keep us from the rest.
 const MOST_SAID: usize = 64;
 
@@ -249,7 +252,20 @@ impl Feed {
 }
 
 impl Drop for Feed {
+    /// Pages that are open take what was recorded with them: without one it is over at once, and in any case soon.
     fn drop(&mut self) {
+        self.state(State::Over);
+        let [_, ended] = self.fds();
+        let gone = |patience: Duration| {
+            ended < 0
+                || process::poll(&[ended], patience.as_millis() as i32).is_ok_and(|ready| ready == [true])
+        };
+        if !gone(UNSAID) {
+            eprintln!(
+                "learnctr: an open page takes what was recorded with it; this ends within three seconds"
+            );
+            gone(LEAVING);
+        }
         self.end_web();
     }
 }

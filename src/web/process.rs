@@ -7,7 +7,7 @@ use super::board::Board;
 use super::confine::{self, Part};
 use super::gate::{self, Door};
 use super::tail::Tail;
-use super::wire::{Said, Told};
+use super::wire::{Said, State, Told};
 use crate::kernel::channel::{Channel, Received};
 use crate::kernel::{Errno, fork, process, web};
 use serde::Serialize;
@@ -16,6 +16,7 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The page of itself: what confined it, and what the kernel says of it at that moment.
 pub struct Own {
@@ -37,6 +38,9 @@ struct OwnStep {
     why: &'static str,
     refused: Option<Errno>,
 }
+
+/// So often it is looked whether all have gone.
+const ROUND: Duration = Duration::from_millis(10);
 
 /// What of the status is told.
 const TOLD: [&str; 14] = [
@@ -150,6 +154,13 @@ fn serve(channel: Channel, listener: OwnedFd, memory: OwnedFd) -> ! {
                 // One look is for all that were told meanwhile.
                 while matches!(channel.try_receive::<Told>(), Ok(Received::Message(..))) {}
                 read(&mut tail, &board);
+                // Those who listen take what they want with them, and go; the builder ends who stays for longer.
+                while board.look().state == State::Over {
+                    if board.ring() == 0 {
+                        process::exit_now(0);
+                    }
+                    std::thread::sleep(ROUND);
+                }
             }
             // The builder is gone: so is the page.
             Ok(Received::End) | Err(_) => process::exit_now(0),

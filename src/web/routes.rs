@@ -129,7 +129,9 @@ fn go(body: &[u8], door: &Door) -> Answer {
             let why = "the terminal has a text or a shell open: leave it there, then the build hears this page again";
             return Answer::refusal(409, why);
         }
-        State::Recorded => return Answer::refusal(409, "this run is over: nothing of it can be advanced"),
+        State::Recorded | State::Over => {
+            return Answer::refusal(409, "this run is over: nothing of it can be advanced");
+        }
     }
     match (door.ask)(command) {
         true => Answer::new(202, JSON, &b"{}"[..]),

@@ -7,8 +7,10 @@
 //! | `drawing/STAGE/VIEW` | a drawing of a stage, with its table |
 //! | `panel/STAGE` | why it is there, its calls, what changed since the stage before |
 //! | `changes/STAGE/BASE` | what changed between any two |
+//! | `all` | all of these, as an exported file holds them |
 
 use super::drawings::{self, Draw, Drawing, Shown};
+use super::export;
 use super::layout::place;
 use super::run::{self, Played, Progress, Run};
 use super::scene::Scene;
@@ -115,6 +117,7 @@ impl Site {
         let mut parts = path.split('/');
         let fragment = match (parts.next()?, parts.next(), parts.next()) {
             ("run", None, None) => Some(Fragment { kind: Kind::Json, body: self.summary() }),
+            ("all", None, None) => Some(Fragment { kind: Kind::Json, body: export::pieces(self) }),
             ("drawing", Some(stage), Some(view)) => {
                 html(self.drawing(self.stage(stage)?, drawings::find(view)?))
             }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! id: 1.57.waiting
-//! event: waiting            busy, waiting (a command is heard), held (by the terminal) or recorded
+//! event: waiting            busy, waiting (a command is heard), held (by the terminal), recorded or over (it ends now)
 //! data: {"version":57,…}    what /api/run says
 //! ```
 //!

@@ -92,14 +92,17 @@ pub enum State {
     Recorded,
     /// Standing still, but the terminal is a pager's or a shell's: nothing is heard until that is left.
     Held,
+    /// The builder ends: what was recorded can be had as a whole now, and soon nothing can.
+    Over,
 }
 
 impl State {
-    const NAMES: [(State, &'static str); 4] = [
+    const NAMES: [(State, &'static str); 5] = [
         (State::Busy, "busy"),
         (State::Waiting, "waiting"),
         (State::Recorded, "recorded"),
         (State::Held, "held"),
+        (State::Over, "over"),
     ];
 
     pub fn name(self) -> &'static str {

@@ -56,8 +56,12 @@ test("a build is led from the page, and what it shows is what the kernel said", 
   assert.ok(facts.length > 20);
   for (const [at, text] of facts) assert.ok(tells(text, pointed(left.view, at)), `${at}: ${text}`);
   assert.deepEqual(page.wrong, []);
-  await session.end();
+  const serving = server(session);
+  process.kill(serving, "SIGSTOP");
   await soon(async () => /STALE/.test(await state(page)), "STALE");
+  process.kill(serving, "SIGCONT");
+  await soon(async () => /LIVE/.test(await state(page)), "LIVE again");
+  await session.end();
   await page.context().close();
 });
 
@@ -95,6 +99,30 @@ test("a page that is loaded anew is where it was, also after the end", async () 
   assert.equal(await at(), "remove");
   await session.end();
   await page.context().close();
+});
+
+test("when learnctr ends, each tab has the whole run, and says so", async () => {
+  const { session, address } = await building("ended", "--network", "none");
+  const context = await chrome.newContext();
+  const pages = [await opened(context, address), await opened(context, address)];
+  await done(pages[0], "image");
+  await pages[0].click("#next");
+  for (const page of pages) await done(page, "clone");
+  assert.equal(await session.end("SIGINT"), 130);
+  for (const page of pages) {
+    await page.waitForSelector("#self:has-text('learnctr has ended')");
+    assert.match(await state(page), /RECORDED/);
+    assert.match(await page.textContent("#said"), /stays in this tab/);
+    // None of these was ever asked for.
+    for (const view of ["security", "lifecycle", "files"]) {
+      await shows(page, "image", view);
+      await page.waitForSelector("#drawing svg.picture");
+    }
+    await shows(page, "exec", "net");
+    assert.match(await page.textContent("#drawing"), /ended before the stage exec was reached/);
+    assert.deepEqual(page.wrong, []);
+  }
+  await context.close();
 });
 
 test("before a stage has run, it says which stage will fill it", async () => {

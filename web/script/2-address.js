@@ -38,6 +38,6 @@ function healed(place, run) {
     whole.view = run.views[0]?.id;
   }
   // What was recorded is read from its start; who was there live stays where it ended.
-  if (whole.stage === LIVE && !wasLive && (archive || run.over || builder === "recorded")) whole.stage = run.stages[0]?.id ?? LIVE;
+  if (whole.stage === LIVE && !wasLive && (archive || run.over || builder === "recorded" || builder === "over")) whole.stage = run.stages[0]?.id ?? LIVE;
   return { whole, wrong };
 }

@@ -1,5 +1,5 @@
 // Where does a piece come from? From the file itself if it is an exported one, else from the server, with the token.
-const archive = $("pieces") && JSON.parse($("pieces").textContent);
+let archive = $("pieces") && JSON.parse($("pieces").textContent);
 const answered = new Map();
 
 function token() {

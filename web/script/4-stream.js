@@ -3,12 +3,13 @@ const STALE = 5000;
 const tabs = "BroadcastChannel" in window && !archive ? new BroadcastChannel("learnctr") : null;
 let heard = 0;
 let event = ""; // the last one's id
-let builder = ""; // busy, waiting (for a command), held (by the terminal) or recorded (there is none)
+let builder = ""; // busy, waiting (for a command), held (by the terminal), recorded (there is none) or over (it ends now)
 let wasLive = !archive && sessionStorage.getItem("live") !== null; // by this tab, also before it was loaded anew
 let last = null;
 let leading = false;
 
 function hear(news) {
+  if (news.all) return keep(news.all);
   heard = performance.now();
   if (news.state) builder = news.state;
   if (!wasLive && ["busy", "waiting", "held"].includes(builder)) sessionStorage.setItem("live", wasLive = true);
@@ -17,6 +18,23 @@ function hear(news) {
     last = { ...news, state: builder };
   }
   showState();
+}
+
+// learnctr ends: the whole run is taken while it can be had, and shown from now on as an exported file shows it.
+async function take() {
+  const answer = await ask("all");
+  if (!answer.ok) return;
+  const all = await answer.text();
+  tabs?.postMessage({ all });
+  keep(all);
+}
+
+function keep(all) {
+  archive = JSON.parse(all);
+  answered.clear();
+  newRun(JSON.parse(known("run").text));
+  $("self").textContent = "learnctr has ended. This tab has the whole run until it is closed or loaded anew; what step --trace FILE has recorded, learnctr export FILE -o replay.html makes a page of that stays.";
+  say("The run has ended, and learnctr with it: all of it stays in this tab until it is closed or loaded anew.", true);
 }
 
 // A stream of server-sent events, read by hand: only so can the token be in a header.
@@ -40,12 +58,14 @@ async function listen() {
       hear(news);
       tabs?.postMessage(news);
     }
+    // Closed only then: it is what learnctr waits for.
+    if (builder === "over") { await take().catch(() => {}); return reader.cancel(); }
   }
 }
 
 async function lead() {
   leading = true;
-  for (let wait = 250; token(); wait = Math.min(wait * 2, 4000)) {
+  for (let wait = 250; !archive && token(); wait = Math.min(wait * 2, 4000)) {
     const began = performance.now();
     try { await listen(); } catch { /* it is tried again, and showState says that nothing is heard */ }
     if (performance.now() - began > 10000) wait = 250;

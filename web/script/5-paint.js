@@ -7,7 +7,7 @@ let here = 0; // which stage is shown
 
 const stageId = () => run.stages[here]?.id;
 const numberOf = (id) => run.stages.findIndex((stage) => stage.id === id);
-const isLive = () => !archive && run && !run.over && builder !== "recorded";
+const isLive = () => !archive && run && !run.over && !["recorded", "over"].includes(builder);
 
 function newRun(next) {
   // A build that is taken back begins anew; until its plan is known, what was is shown.
@@ -85,7 +85,7 @@ function showState() {
     stale: "learnctr was not heard for 5 seconds; what is shown is the last that is known.",
     live: "The build is going on, or waits for you.", recorded: "The run is over; everything of it was recorded.",
   }[word];
-  if (stale) say("Stale: learnctr is not heard any more.");
+  if (stale) say("Stale: learnctr is not heard any more. What this tab has seen stays in it; the rest is gone if learnctr has ended.", true);
 }
 
 function buildStages() {
