@@ -68,6 +68,8 @@ test("in the workshop all words of a drawing are 24 pixels high, and f shows the
       parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a));
     assert.ok(sizes.length > 20 && Math.min(...sizes) >= 23.99, `${width}: ${Math.min(...sizes)}`);
     assert.deepEqual(await cut(page, "#views a, #drawing .says"), [], String(width));
+    const rows = await page.$$eval("#views a", (all) => new Set(all.map((one) => one.offsetTop)).size);
+    assert.ok(rows <= (width < 1280 ? 2 : 1), `${width}: tabs in ${rows} rows`);
     await page.keyboard.press("f");
     assert.deepEqual(await cut(page, "#drawing .box"), [], String(width));
     await page.keyboard.press("t");
