@@ -7,9 +7,10 @@ mod sandbox;
 
 use learnctr::kernel::pty;
 use rustix::process::Signal;
-use sandbox::{LEARNCTR, Place, Running, kill, name, root, soon};
+use sandbox::{LEARNCTR, Place, Running, children_of, kill, name, root, soon};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -115,6 +116,117 @@ fn a_terminal_that_is_gone_leaves_nothing() {
         assert!(status.is_some(), "{said}");
         nothing_left(&place, &id, &said);
     }
+}
+
+/// The process that this learnctr has made a command of.
+fn command_of(learnctr: u32, command: &str) -> i32 {
+    let is = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.starts_with(command.as_bytes())
+    };
+    let mut found = None;
+    assert!(soon(30, || {
+        found = children_of(learnctr).into_iter().find(is);
+        found.is_some()
+    }));
+    found.unwrap()
+}
+
+/// As soon as the container's process is gone it stands still, is asked to end, and goes on. Whether there was
+/// something to be taken back at that moment.
+fn asked_amid(place: &Place, name: &str, learnctr: u32, process: i32, ask: impl FnOnce()) -> bool {
+    let file = |pid: i32, file: &str| PathBuf::from(format!("/proc/{pid}/{file}"));
+    while file(process, "stat").exists() {
+        std::thread::yield_now();
+    }
+    let learnctr = learnctr as i32;
+    kill(learnctr, Signal::STOP);
+    let stands = soon(30, || {
+        let stat = std::fs::read_to_string(file(learnctr, "stat")).unwrap_or_default();
+        stat.contains(") T") || stat.contains(") Z")
+    });
+    assert!(stands, "it does not stop");
+    let left = place.left(name).iter().any(|what| !what.starts_with("process "));
+    ask();
+    kill(learnctr, Signal::CONT);
+    left
+}
+
+fn ends(running: &mut Running) -> std::process::ExitStatus {
+    let mut status = None;
+    soon(30, || {
+        status = running.0.try_wait().unwrap();
+        status.is_some()
+    });
+    status.expect("it goes on and on")
+}
+
+#[test]
+fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
+    let Some(place) = prepared() else { return };
+    let mut amid = [0; 2];
+    for round in 0..12 {
+        let (id, which) = (name(), round % 2);
+        let mut command = place.learnctr(match which {
+            0 => &["step", "--json", "--auto", "--until", "exec"],
+            _ => &["run"],
+        });
+        command.args(["--name", &id, "--", "cat", "/dev/zero"][..if which == 0 { 5 } else { 4 }].iter());
+        let child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut running = Running(child);
+        let learnctr = running.0.id();
+        let process = if which == 0 {
+            let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+            let left = lines.find(|line| line.contains("\"event\":\"left\",\"stage\":\"exec\"")).unwrap();
+            std::thread::spawn(move || lines.count());
+            serde_json::from_str::<serde_json::Value>(&left).unwrap()["pid"].as_i64().unwrap() as i32
+        } else {
+            let process = command_of(learnctr, "cat");
+            drop(running.0.stdin.take());
+            process
+        };
+        let ask = || kill(learnctr as i32, Signal::TERM);
+        amid[which] += usize::from(asked_amid(&place, &id, learnctr, process, ask));
+        let status = ends(&mut running);
+        let said = format!("round {round}: {status:?}");
+        nothing_left(&place, &id, &said);
+        assert!(which == 1 || status.code() == Some(143), "{said}");
+    }
+    println!("amid: step {} times, run {} times", amid[0], amid[1]);
+    assert!(!amid.contains(&0), "{amid:?}: never was there something to take back");
+}
+
+/// Who has pressed Ctrl-C and sees nothing happen presses it again.
+#[test]
+fn a_second_ctrl_c_does_not_stop_the_taking_back() {
+    let Some(place) = prepared() else { return };
+    let mut amid = 0;
+    for round in 0..6 {
+        let id = name();
+        let (master, terminal) = pty::pair().unwrap();
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        let mut command = place.command("setsid");
+        command.args(["--ctty", "--wait", LEARNCTR, "step", "--from", "exec", "--name", &id]);
+        command.args(["--", "sleep", "4000"]).env("TERM", "xterm");
+        let mut running = Running(command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap());
+        let mut master = File::from(master);
+        let mut shown = master.try_clone().unwrap();
+        std::thread::spawn(move || while shown.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
+        // setsid(1) does not fork here, so this is learnctr.
+        let learnctr = running.0.id();
+        let process = command_of(learnctr, "sleep");
+        master.write_all(b"\x03").unwrap();
+        let again = || master.write_all(b"\x03\x03").unwrap();
+        amid += usize::from(asked_amid(&place, &id, learnctr, process, again));
+        let status = ends(&mut running);
+        let said = format!("round {round}: {status:?}");
+        nothing_left(&place, &id, &said);
+        assert_eq!(status.code(), Some(130), "{said}");
+        let modes = rustix::termios::tcgetattr(&terminal).unwrap().local_modes;
+        assert!(modes.contains(rustix::termios::LocalModes::ICANON | rustix::termios::LocalModes::ECHO));
+    }
+    assert!(amid > 0, "never was there something to take back");
 }
 
 /// In a mount namespace of its own: a file system that is full in one way or another, and a run on it.

@@ -153,3 +153,130 @@ fn sweep_one(path: &Path) -> Option<Leftover> {
     let id = path.file_name()?.to_string_lossy().into_owned();
     Some(Leftover { id, refused })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::lock;
+
+    fn make(path: &Path) -> Step {
+        Step::Mkdir { path: path.to_owned(), mode: 0o700, exist_ok: false }
+    }
+
+    fn making(path: &Path) -> Move {
+        Move::host(make(path), "").undone_by(Step::Rmdir { path: path.to_owned() })
+    }
+
+    /// How many descriptors of this process are of that file.
+    fn opened(path: &Path) -> usize {
+        let all = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        all.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|file| file == path)).count()
+    }
+
+    #[test]
+    fn who_sweeps_at_this_moment_is_waited_for_and_an_owner_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("x");
+        let sweeper = File::create(&path).unwrap();
+        assert!(lock::try_exclusive(&sweeper).unwrap());
+        let creator = std::thread::spawn({
+            let state = path.parent().unwrap().to_owned();
+            move || Journal::create(&state, "x").unwrap()
+        });
+        while opened(&path) < 2 && !creator.is_finished() {
+            std::thread::yield_now();
+        }
+        std::fs::remove_file(&path).unwrap();
+        drop(sweeper);
+        let journal = creator.join().unwrap().expect("it was let go of");
+        assert!(is_at(&journal.file, &path).unwrap(), "of no name any more");
+        assert!(Journal::create(dir.path(), "x").unwrap().is_none(), "its owner lives");
+        assert!(sweep(dir.path()).is_empty() && path.exists(), "its owner lives");
+        assert!(journal.undo().is_empty());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_sweep_tells_of_what_was_left_and_not_of_what_never_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let [state, left, theirs] = ["state", "left", "theirs"].map(|name| dir.path().join(name));
+        drop(Journal::create(&state, "empty").unwrap().unwrap());
+        let mut journal = Journal::create(&state, "full").unwrap().unwrap();
+        std::fs::create_dir(&theirs).unwrap();
+        for made in [&left, &theirs] {
+            journal.before(&making(made), &make(made)).unwrap();
+        }
+        // It is killed here.
+        drop(journal);
+        std::fs::create_dir(&left).unwrap();
+        let told: Vec<String> = sweep(&state).into_iter().map(|leftover| leftover.id).collect();
+        assert_eq!(told, ["full"]);
+        assert!(!left.exists() && theirs.exists());
+        assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_made_is_undone_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let mut journal = Journal::create(&at("state"), "x").unwrap().unwrap();
+        let mut note = |name: &str, outcome: Option<Outcome>| {
+            let (there, step) = (at(name), make(&at(name)));
+            let one = making(&there);
+            journal.before(&one, &step).unwrap();
+            // In between somebody else may make it, or take it away.
+            match name {
+                "raced" | "overtaken" => std::fs::create_dir(&there).unwrap(),
+                "gone" => std::fs::remove_dir(&there).unwrap(),
+                _ => {}
+            }
+            if outcome == Some(Outcome::Done) {
+                std::fs::create_dir(&there).unwrap();
+            }
+            journal.after(&one, &step, outcome.as_ref()).unwrap();
+        };
+        for theirs in ["before", "gone"] {
+            std::fs::create_dir(at(theirs)).unwrap();
+        }
+        note("before", Some(Outcome::Refused(Errno::EEXIST)));
+        note("raced", Some(Outcome::Refused(Errno::EEXIST)));
+        note("overtaken", None);
+        note("gone", Some(Outcome::Done));
+        note("made", Some(Outcome::Done));
+        note("removed", Some(Outcome::Done));
+        // The plan itself removes it, and somebody else makes another.
+        let removal = Step::Rmdir { path: at("removed") };
+        journal.after(&Move::host(removal.clone(), ""), &removal, Some(&Outcome::Done)).unwrap();
+        // A file that could not be written to its end is there.
+        let half = Step::Create { path: at("half"), text: String::new(), owner: None };
+        let one = Move::host(half.clone(), "").undone_by(Step::RemoveTree { path: at("half") });
+        journal.before(&one, &half).unwrap();
+        std::fs::write(at("half"), "ha").unwrap();
+        journal.after(&one, &half, Some(&Outcome::Refused(Errno(28)))).unwrap();
+        assert!(journal.undo().is_empty());
+        let mut names: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["before", "overtaken", "raced", "removed", "state"]);
+    }
+
+    #[test]
+    fn what_cannot_be_undone_stays_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, made) = (dir.path().join("state"), dir.path().join("made"));
+        let mut journal = Journal::create(&state, "x").unwrap().unwrap();
+        let group = Step::RemoveGroup { path: made.clone() };
+        journal.before(&making(&made).undone_by(group.clone()), &make(&made)).unwrap();
+        std::fs::create_dir(&made).unwrap();
+        std::fs::write(made.join("in the way"), "").unwrap();
+        assert_eq!(journal.undo(), [(group, Errno(39))]);
+        assert_eq!(sweep(&state).first().map(|leftover| leftover.refused.len()), Some(1));
+        std::fs::remove_file(made.join("in the way")).unwrap();
+        assert_eq!(sweep(&state).first().map(|leftover| leftover.refused.len()), Some(0));
+        assert_eq!(sweep(&state).len(), 0);
+        assert!(!made.exists());
+    }
+}

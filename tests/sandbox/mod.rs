@@ -168,14 +168,18 @@ pub fn processes() -> Vec<(i32, String)> {
 
 /// The living children of this process, which is told of orphans as well (`PR_SET_CHILD_SUBREAPER`).
 pub fn children() -> Vec<i32> {
-    let own = std::process::id().to_string();
+    children_of(std::process::id())
+}
+
+pub fn children_of(parent: u32) -> Vec<i32> {
+    let wanted = parent.to_string();
     let all = fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
         let mut rest = stat.rsplit(") ").next()?.split(' ');
         let (state, parent) = (rest.next()?, rest.next()?);
-        (parent == own && !["Z", "X"].contains(&state)).then_some(pid)
+        (parent == wanted && !["Z", "X"].contains(&state)).then_some(pid)
     })
     .collect()
 }
