@@ -284,6 +284,102 @@ fn missing_capabilities_are_named() {
     assert_eq!(of(&report, "mknod").answer, Answer::No);
 }
 
+#[test]
+fn who_may_raise_no_limit_is_told() {
+    skip_unless!(
+        root() && Command::new("capsh").arg("--supports=cap_bpf").output().is_ok(),
+        "needs root and capsh(1)"
+    );
+    let prefix = ["capsh", "--drop=cap_sys_resource", "--", "-c", "exec \"$0\" \"$@\""];
+    let raised = run(&prefix, &["sh", "-c", "ulimit -H -n 64 && ulimit -H -n 65"]).status.success();
+    let (report, status) = doctor(&prefix);
+    let check = of(&report, "capabilities");
+    assert_eq!((check.answer, status), (Answer::Limited, 0));
+    assert!(check.says.contains("CAP_SYS_RESOURCE"), "{check:#?}");
+    let told = |cause: &String| cause.starts_with("without CAP_SYS_RESOURCE no hard rlimit is raised");
+    assert_eq!(check.causes.iter().any(told), !raised, "{check:#?}");
+    // None of Docker's own is missing.
+    assert!(!check.causes.iter().any(|cause| cause.contains("Docker")), "{check:#?}");
+}
+
+/// Each file that is said to take a value takes it, and has it then; by whom nothing is delegated, no limit holds.
+#[test]
+fn a_limit_is_one_that_the_kernel_takes() {
+    let host = learnctr::host::Host::look();
+    for who in everybody() {
+        let (report, _) = doctor(who);
+        for controller in ["memory", "cpu", "pids"] {
+            let check = of(&report, &format!("cgroup-{controller}"));
+            if check.answer == Answer::No {
+                assert!(check.costs.as_ref().is_some_and(|costs| costs.contains("not hold")), "{check:#?}");
+            }
+            let Some((file, value)) = check.says.split_once(" takes ") else {
+                assert!(
+                    check.answer != Answer::Yes || check.says.starts_with("to be enabled: +"),
+                    "{check:#?}"
+                );
+                continue;
+            };
+            assert_eq!(check.answer, Answer::Yes);
+            let group = host
+                .cgroup
+                .controller(controller)
+                .unwrap()
+                .parent
+                .dir
+                .join(format!("learnctr-limit-{}-{controller}", std::process::id()));
+            let script = format!(
+                "mkdir {0} && echo {value} >{0}/{file} && cat {0}/{file}; rmdir {0}",
+                group.display()
+            );
+            let output = run(who, &["sh", "-c", &script]);
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), value, "{output:?}");
+        }
+    }
+}
+
+/// Nothing can be tried: that is told as what it is, and each answer comes with its cause.
+#[test]
+fn our_own_limits_that_are_too_low_are_told() {
+    // How many it takes is another matter: with fewer than these it says nothing at all.
+    let program = program();
+    let reports = (5..=8).filter_map(|files| {
+        let prefix = ["sh", "-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"];
+        serde_json::from_slice::<Report>(&run(&prefix, &[&program.path(), "doctor", "--json"]).stdout).ok()
+    });
+    let is_ours = |check: &Check| check.errno.is_some_and(|errno| errno.name() == "EMFILE");
+    let refused: Vec<Check> = reports.flat_map(|report| report.checks).filter(is_ours).collect();
+    assert!(!refused.is_empty());
+    for check in refused {
+        assert!(check.causes.iter().any(|cause| cause.contains("RLIMIT_NOFILE")), "{check:#?}");
+        assert_eq!(check.mend.as_deref(), Some("ulimit -n 1024"));
+    }
+    skip_unless!(root(), "needs root, to limit a group");
+    let host = learnctr::host::Host::look();
+    let Some(pids) = host.cgroup.controller("pids").filter(|found| found.parent.writable) else {
+        println!("skipped: no controller pids that can be written to");
+        return;
+    };
+    skip_unless!(
+        pids.version == 1 || pids.parent.enabled.iter().any(|name| name == "pids"),
+        "the controller pids is not enabled"
+    );
+    struct Group(PathBuf);
+    impl Drop for Group {
+        fn drop(&mut self) {
+            _ = std::fs::remove_dir(&self.0);
+        }
+    }
+    let group = Group(pids.parent.dir.join(format!("learnctr-low-{}", std::process::id())));
+    std::fs::create_dir(&group.0).unwrap();
+    let script = "echo 1 > \"$0\"/pids.max && echo $$ > \"$0\"/cgroup.procs && exec \"$@\"";
+    let (report, status) = doctor(&["sh", "-c", script, group.0.to_str().unwrap()]);
+    assert_eq!((report.verdict.can, status), (false, 1));
+    let tried = of(&report, "namespace-mnt");
+    assert_eq!(tried.errno.map(|errno| errno.name()), Some("EAGAIN".into()), "{tried:#?}");
+    assert!(tried.causes.iter().any(|cause| cause.contains("pids.max")), "{tried:#?}");
+}
+
 /// A v2 group given to nobody, as systemd gives one: its directory and three files.
 #[test]
 fn a_delegated_group_is_found_and_used() {

@@ -42,9 +42,6 @@ pub fn of(case: &Case, failed: &Call) -> Vec<Cause> {
         ("unshare", _) if arg("CLONE_NEWUSER") => user_namespace(case, errno),
         ("unshare", ENOSPC) => full(case, &failed.args),
         ("unshare", Errno::EINVAL) => cause("this kernel was built without that namespace", None),
-        ("unshare" | "mount" | "mknodat" | "pivot_root", Errno::EPERM | Errno::EACCES) => {
-            privilege(case, failed)
-        }
         ("mount", ENODEV) => {
             let kind = failed.args.split(", ").nth(2).unwrap_or_default().trim_matches('"').to_owned();
             cause(format!("this kernel has no file system {kind}"), load_module(case.host, &kind))
@@ -76,6 +73,21 @@ pub fn of(case: &Case, failed: &Call) -> Vec<Cause> {
             cause("this kernel has no nf_tables", load_module(case.host, "nf_tables"))
         }
         (_, Errno::EPERM | Errno::EACCES) => privilege(case, failed),
+        _ => of_ours(errno),
+    }
+}
+
+/// What we have too little of to try it, whichever call says so.
+pub fn of_ours(errno: Errno) -> Vec<Cause> {
+    match errno {
+        Errno::EAGAIN => cause(
+            "no process can be made to try it in: there are as many as RLIMIT_NPROC (`ulimit -u`), pids.max of our group or kernel.threads-max allows",
+            None,
+        ),
+        Errno::EMFILE => {
+            cause("learnctr may open no more files (RLIMIT_NOFILE)", Some("ulimit -n 1024".into()))
+        }
+        Errno::ENOMEM => cause("there is no memory for a process to try it in", None),
         _ => Vec::new(),
     }
 }
@@ -276,6 +288,22 @@ mod tests {
         assert_eq!(zero[0].1.as_deref(), Some("sudo sysctl -w user.max_pid_namespaces=15000"));
         let full = causes(&host(&[("user.max_pid_namespaces", 7)]), "unshare", "CLONE_NEWPID", ENOSPC);
         assert!(full[0].0.starts_with("there are 7") && full[0].1.is_none(), "{full:?}");
+    }
+
+    #[test]
+    fn a_map_that_is_refused() {
+        let mut host = host(&[]);
+        let of = |host: &Host, line: &str| {
+            causes(host, "write", &format!("3</proc/7/uid_map>, {line:?}"), Errno::EPERM)
+        };
+        host.user_namespace.initial = false;
+        let found = of(&host, "0 100000 65536");
+        assert!(found.len() == 1 && found[0].0.contains("no ids from 100000"), "{found:?}");
+        host.uid = 0;
+        let found = of(&host, "0 0 1");
+        assert!(found.len() == 1 && found[0].0.contains("CAP_SETFCAP"), "{found:?}");
+        host.caps.effective = u64::MAX;
+        assert!(of(&host, "0 0 1").is_empty());
     }
 
     #[test]

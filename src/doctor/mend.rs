@@ -126,7 +126,9 @@ mod tests {
         assert_eq!(of("NAME=x\nID=debian\n"), Some(Manager::Apt));
         assert_eq!(of("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"), Some(Manager::Dnf));
         assert_eq!(of("ID=opensuse-tumbleweed\nID_LIKE='opensuse suse'"), Some(Manager::Zypper));
+        assert_eq!(of("ID=opensuse-leap"), Some(Manager::Zypper));
         assert_eq!(of("ID=alpine"), Some(Manager::Apk));
+        assert_eq!(of("ID=\"alpine\""), Some(Manager::Apk));
         assert_eq!(of("ID=manjaro\nID_LIKE=arch"), Some(Manager::Pacman));
         assert_eq!(of("ID=nixos"), None);
     }

@@ -172,8 +172,12 @@ fn check(question: &Question, case: &Case) -> Check {
     let failed = calls.iter().rfind(|call| Some(call.returned) == refusal);
     let mut found = finding.causes;
     // What the question knows is about this very case; the errno's causes are for the others.
-    if let (true, Some(failed)) = (found.is_empty(), failed) {
-        found.extend(causes::of(case, failed));
+    if found.is_empty() {
+        found.extend(match (failed, errno) {
+            (Some(failed), _) => causes::of(case, failed),
+            (None, Some(errno)) => causes::of_ours(errno),
+            (None, None) => Vec::new(),
+        });
     }
     let wanting = finding.answer != Answer::Yes;
     Check {
