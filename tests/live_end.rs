@@ -165,7 +165,7 @@ fn ends(running: &mut Running) -> std::process::ExitStatus {
 fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
     let Some(place) = prepared() else { return };
     let mut amid = [0; 2];
-    for round in 0..12 {
+    for round in 0..4 {
         let (id, which) = (name(), round % 2);
         let mut command = place.learnctr(match which {
             0 => &["step", "--json", "--auto", "--until", "exec"],
@@ -202,7 +202,7 @@ fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
 fn a_second_ctrl_c_does_not_stop_the_taking_back() {
     let Some(place) = prepared() else { return };
     let mut amid = 0;
-    for round in 0..6 {
+    for round in 0..3 {
         let id = name();
         let (master, terminal) = pty::pair().unwrap();
         let end = || Stdio::from(terminal.try_clone().unwrap());

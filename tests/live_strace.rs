@@ -175,6 +175,15 @@ fn compared(options: &[&str]) {
         forked.iter().flat_map(|pid| all.get(&(*pid as i32)).cloned().unwrap_or_default()).collect();
     // What it does before the first step, whatever the plan says: no file of the caller's is to get through.
     assert_eq!(child.remove(0).0, "close_range");
+    if options.contains(&"--init") {
+        // What process 1 then does for its command: no file gets through to who is inside, and each signal to the command.
+        let clone = child.iter().rposition(|(name, _)| name == "clone3").unwrap();
+        let after = child.split_off(clone + 1);
+        assert!(
+            after[0].0 == "close_range" && after[1..].iter().all(|(name, _)| name == "kill"),
+            "{after:?}"
+        );
+    }
     same("child", &child, &claimed["child"]);
     // The host's side has a thread beside, so its order is each thread's own.
     let conductor = log.split_whitespace().next().unwrap().parse::<i32>().unwrap();
@@ -218,6 +227,11 @@ fn strace_sees_what_the_trace_claims() {
     } else {
         compared(&["--network", "none"]);
     }
+}
+
+#[test]
+fn also_where_process_1_is_learnctr_s() {
+    compared(&["--network", "none", "--init"]);
 }
 
 #[test]

@@ -43,9 +43,13 @@ fn what_the_oom_killer_ended_is_told_with_the_limit_to_set() {
     let limited = place.run(&["run", "--memory", "8m", "--", "true"]);
     let noted = words(&limited.stderr);
     let here = Host::look().cgroup;
-    if here.mode == Mode::None || here.controller("memory").is_none() || noted.contains("memory") {
+    if here.mode == Mode::None
+        || here.controller("memory").is_none()
+        || noted.contains("memory is not limited")
+    {
         return println!("skipped: no limit of memory can be set here: {noted}");
     }
+    assert!(!noted.contains("OOM"), "{noted}");
     for options in [&["step", "--auto"][..], &["step", "--json"], &["run"]] {
         let output = place.run(&[options, &["--memory", "8m", "--", "sh", "-c", eats]].concat());
         let said = words(&output.stderr);
@@ -55,7 +59,7 @@ fn what_the_oom_killer_ended_is_told_with_the_limit_to_set() {
         );
         match options {
             ["step", "--json"] => assert_eq!(of(&events(&output), "exited")[0]["status"], 137),
-            ["step", ..] => assert!(words(&output.stdout).contains("ended with status 137"), "{said}"),
+            ["step", ..] => assert!(words(&output.stdout).contains("was ended by SIGKILL"), "{said}"),
             _ => assert_eq!(output.status.code(), Some(137)),
         }
         // A kill that is somebody else's is not the limit's.
@@ -115,14 +119,13 @@ fn words_of(value: &Value) -> String {
 fn the_clone_that_makes_the_command_a_child_of_process_1_is_told_of() {
     let Some(place) = prepared() else { return };
     let step = |init: &[&str]| {
-        let script = "echo pid-$$; sleep 0 & wait; exit 3";
+        // As process 1 it hears no SIGTERM, which comes soon; as a child of process 1 it may.
+        let script = "echo pid-$$; exit 3";
         let output = place.run(&[&["step", "--auto", "--json"], init, &["--", "sh", "-c", script]].concat());
         assert!(output.status.success(), "{}", words(&output.stderr));
         (events(&output), words(&output.stderr))
     };
-    let (told, printed) = step(&["--init"]);
-    assert!(printed.contains("pid-2"), "{printed}");
-    assert_eq!(of(&told, "exited")[0]["status"], 3);
+    let (told, _) = step(&["--init"]);
     let stepped = of(&told, "stepped");
     let init = stepped.iter().position(|event| event["step"].as_str().unwrap().contains("stay as process 1"));
     let init = stepped[init.expect("the step is told of")];
@@ -135,5 +138,6 @@ fn the_clone_that_makes_the_command_a_child_of_process_1_is_told_of() {
     assert_eq!(of(&told, "ended").len(), 1);
     let (told, printed) = step(&[]);
     assert!(printed.contains("pid-1"), "{printed}");
+    assert_eq!(of(&told, "exited")[0]["status"], 3);
     assert!(!of(&told, "stepped").iter().any(|event| event["step"].as_str().unwrap().contains("process 1")));
 }
