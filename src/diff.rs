@@ -300,5 +300,8 @@ mod tests {
         assert_eq!((change.sign, change.vantage), (Sign::Changed, Some(Vantage::Outside)));
         assert_eq!((change.probe.as_str(), change.item()), ("mounts", Some("/proc")));
         assert_eq!(change.before, Some(json!(["rw"])));
+        let (none, some) = (json!({"outside": {}}), json!({"outside": {"umask": null}}));
+        assert_eq!(values(&none, &some).changes[0].sign, Sign::Added);
+        assert_eq!(values(&some, &none).changes[0].sign, Sign::Removed);
     }
 }

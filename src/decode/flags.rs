@@ -316,7 +316,50 @@ mod tests {
         assert_eq!(fork.bits[0].name, "SIGCHLD");
         assert_eq!(clone("80").unwrap().bits[0].name, "CLONE_NEWTIME");
         assert_eq!(clone("CLONE_NEWUSER|SIGCHLD").unwrap().hex, "0x10000011");
+        assert_eq!(mount("bind|ms_rec").unwrap().hex, "0x5000");
         assert!(mount("MS_SHARED,MS_PRIVATE").unwrap().notes[0].contains("EINVAL"));
-        assert_eq!(mount("c0ed0001").unwrap().bits[0].name, "MS_RDONLY");
+        let magic = mount("c0ed0001").unwrap();
+        assert_eq!((magic.bits.len(), magic.bits[0].name.as_str()), (1, "MS_RDONLY"));
+    }
+
+    /// A table that only agrees with itself could have two names changed about.
+    #[test]
+    fn names_have_the_c_library_s_values() {
+        use crate::kernel::libc_flags as o;
+        for (name, value) in [
+            ("CLONE_NEWCGROUP", o::CLONE_NEWCGROUP),
+            ("CLONE_NEWIPC", o::CLONE_NEWIPC),
+            ("CLONE_NEWNET", o::CLONE_NEWNET),
+            ("CLONE_NEWNS", o::CLONE_NEWNS),
+            ("CLONE_NEWPID", o::CLONE_NEWPID),
+            ("CLONE_NEWTIME", o::CLONE_NEWTIME),
+            ("CLONE_NEWUSER", o::CLONE_NEWUSER),
+            ("CLONE_NEWUTS", o::CLONE_NEWUTS),
+            ("CLONE_PARENT", o::CLONE_PARENT),
+        ] {
+            assert_eq!(clone(name).unwrap().hex, format!("{value:#x}"), "{name}");
+        }
+        for (name, value) in [
+            ("MS_BIND", o::MS_BIND),
+            ("MS_NODEV", o::MS_NODEV),
+            ("MS_NOEXEC", o::MS_NOEXEC),
+            ("MS_NOSUID", o::MS_NOSUID),
+            ("MS_PRIVATE", o::MS_PRIVATE),
+            ("MS_RDONLY", o::MS_RDONLY),
+            ("MS_REC", o::MS_REC),
+            ("MS_REMOUNT", o::MS_REMOUNT),
+            ("MS_SHARED", o::MS_SHARED),
+            ("MS_SLAVE", o::MS_SLAVE),
+            ("MS_UNBINDABLE", o::MS_UNBINDABLE),
+        ] {
+            assert_eq!(mount(name).unwrap().hex, format!("{value:#x}"), "{name}");
+        }
+        // One bit, one name.
+        for table in [&CLONE[..], &MOUNT] {
+            let mut bits: Vec<u64> = table.iter().map(|(_, bit, _)| *bit).collect();
+            bits.sort();
+            bits.dedup();
+            assert!(bits.len() == table.len() && bits.iter().all(|bit| bit.is_power_of_two()));
+        }
     }
 }

@@ -151,6 +151,17 @@ mod tests {
         assert!(make_ours(&state, 0o700).unwrap_err().contains("open is user"));
         mode(&open, 0o1777);
         make_ours(&state, 0o700).unwrap();
+        // Somebody else's is not ours, however tight.
+        let theirs = match ident::effective_ids().0 {
+            0 => {
+                std::os::unix::fs::chown(&state, Some(1), None).unwrap();
+                state.as_path()
+            }
+            _ => Path::new("/usr"),
+        };
+        assert!(
+            make_ours(theirs, 0o700).unwrap_err().contains("another user could have put something there")
+        );
         // The directory itself is nobody else's to write to, sticky or not.
         assert!(make_ours(&open, 0o700).is_err());
     }

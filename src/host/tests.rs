@@ -30,6 +30,9 @@ fn v2_alone_and_nothing() {
     let mounts = "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
     assert_eq!(cgroup::assemble("0::/user.slice\n", mounts).mode, Mode::V2);
     assert_eq!(cgroup::assemble("0::/user.slice\n", "").mode, Mode::None);
+    let memory = "32 31 0:29 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";
+    assert_eq!(cgroup::assemble("0::/user.slice\n", memory).mode, Mode::None);
+    assert_eq!(cgroup::assemble("4:memory:/\n0::/user.slice\n", memory).mode, Mode::V1);
     assert_eq!(cgroup::assemble(HYBRID_OWN, mounts).mode, Mode::V2);
 }
 

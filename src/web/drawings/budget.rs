@@ -158,6 +158,7 @@ mod tests {
             microseconds("50000 100000").as_deref(),
             Some("the time of 0.50 processors (50000 100000 µs)")
         );
+        assert_eq!(share("5000", "100000"), "the time of 0.05 processors (5000 of 100000 µs)");
         assert_eq!(share("100000", "100000"), "1 processor’s time (100000 of 100000 µs)");
         assert_eq!(share("1", "0"), "the time of 0 processors (1 of 0 µs)");
     }

@@ -347,8 +347,8 @@ mod tests {
     fn each_capability_is_told_once() {
         let set = |bits: u64| Capabilities { hex: format!("{bits:016x}"), names: capabilities::names(bits) };
         let sets = [
-            ("effective", set(0x1)),
-            ("permitted", set(0x3)),
+            ("effective", set(0x4)),
+            ("permitted", set(0x6)),
             ("inheritable", set(0)),
             ("bounding", set(0x8000_0000_0000_0007)),
             ("ambient", set(0)),

@@ -133,7 +133,12 @@ mod tests {
             source: String::new(),
             chapter: None,
         };
-        assert!(entry("2015-07-21").agrees("2015") && !entry("2014-06-09").agrees("2015"));
-        assert!(entry("2024-01").agrees("2023+") && !entry("2022-10").agrees("2023+"));
+        assert!(entry("2015-07-21").agrees("2015"));
+        assert!(!entry("2014-06-09").agrees("2015") && !entry("2016-06-09").agrees("2015"));
+        assert!(
+            entry("2024-01").agrees("2023+")
+                && entry("2023-01").agrees("2023+")
+                && !entry("2022-10").agrees("2023+")
+        );
     }
 }
