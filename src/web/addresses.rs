@@ -105,7 +105,7 @@ impl Addresses {
             let (address, port) = end.rsplit_once(':')?;
             Some(format!("{}:{port}{}", whole(address)?, token.get(end.len()..)?))
         };
-        ended().or_else(port)
+        whole(token).or_else(ended).or_else(port)
     }
 }
 
