@@ -289,3 +289,31 @@ fn a_full_disk_is_said_and_nothing_is_left() {
     }
     assert!(refused >= 6, "{refused} of {} were refused", ways.len());
 }
+
+/// The reader of a container's terminal is gone, or reads no more: neither holds anything up.
+#[test]
+fn who_reads_the_terminal_may_go_or_stop() {
+    let Some(place) = prepared() else { return };
+    for goes in [true, false] {
+        let id = name();
+        let script = "trap 'exit 5' TERM; while :; do echo yyyyyyyyyyyyyyyy; done";
+        let mut command =
+            place.learnctr(&["run", "-t", "--network", "none", "--name", &id, "--", "sh", "-c", script]);
+        let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+        let mut reader = BufReader::new(running.0.stdout.take().unwrap());
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "yyyyyyyyyyyyyyyy");
+        let reader = Some(reader).filter(|_| !goes);
+        let pid = running.0.id() as i32;
+        let ended = soon(20, || {
+            if !goes {
+                kill(pid, Signal::TERM);
+            }
+            running.0.try_wait().unwrap().is_some()
+        });
+        assert!(ended, "goes: {goes}");
+        drop(reader);
+        nothing_left(&place, &id, "a terminal that nobody reads");
+    }
+}

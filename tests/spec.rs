@@ -250,6 +250,11 @@ fn what_a_bundle_leaves_open_is_filled_in_and_what_cannot_be_had_is_said() {
         std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
         Container::from_bundle(dir.path(), &asked, host, "0123456789ab").unwrap()
     };
+    // What no writer fills is not waited for.
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("config.json"), rustix::fs::Mode::RWXU).unwrap();
+    let pipe = Container::from_bundle(dir.path(), &asked, &host, "0123456789ab").unwrap_err();
+    assert!(pipe.to_string().contains("a pipe"), "{pipe}");
+    std::fs::remove_file(dir.path().join("config.json")).unwrap();
     // Limits without a group would be none.
     let named = |container: &Container| container.spec.linux().as_ref().unwrap().cgroups_path().clone();
     assert!(named(&read(&|_| {}, &host)).unwrap().ends_with("learnctr-0123456789ab"));

@@ -62,31 +62,38 @@ impl Attached {
         terminal: Option<OwnedFd>,
         mut ended: impl FnMut() -> bool,
     ) -> Result<(), Errno> {
-        let raw = terminal.as_ref().and_then(|_| Raw::take().ok());
+        let _raw = terminal.as_ref().and_then(|_| Raw::take().ok());
         if let Some(master) = &terminal {
             let _ = pty::copy_size(0, master.as_raw_fd());
         }
         // One that was waited for already has no number any more.
         let pidfd = if ended() { None } else { Some(process::pidfd(pid)?) };
-        let mut input = terminal.is_some();
-        let mut output = terminal.is_some();
+        let mut terminal = terminal;
+        let master = terminal.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        // Neither may hold up what asks to end: a reader that has stopped reading, an inside that does not read.
+        let aside = terminal.as_ref().and_then(|_| pty::apart(1));
+        let _ = pty::never_wait(master);
+        let mut output = Way::new(master, aside.as_ref().map_or(1, AsRawFd::as_raw_fd), terminal.is_some());
+        let mut input = Way::new(0, master, terminal.is_some());
+        let mut over = false;
         let mut asked = 0;
         let mut unheard = Unheard { pid, times: 0 };
         let mut kill_at: Option<Instant> = None;
         loop {
-            let master = terminal.as_ref().map_or(-1, AsRawFd::as_raw_fd);
             let watched = [
-                self.signals.as_raw_fd(),
-                pidfd.as_ref().map_or(-1, AsRawFd::as_raw_fd),
-                if output { master } else { -1 },
-                if input { 0 } else { -1 },
+                (self.signals.as_raw_fd(), false),
+                (pidfd.as_ref().filter(|_| !over).map_or(-1, AsRawFd::as_raw_fd), false),
+                output.waits_for(),
+                input.waits_for(),
             ];
             let timeout = match kill_at {
-                _ if pidfd.is_none() => 0,
+                // What it wrote last is still in the pty, or on its way.
+                _ if over && output.pending.is_empty() => 0,
+                _ if pidfd.is_none() && !over => 0,
                 Some(at) => at.saturating_duration_since(Instant::now()).as_millis() as i32,
                 None => -1,
             };
-            let ready = process::poll(&watched, timeout)?;
+            let ready = process::poll_either(&watched, timeout)?;
             let is_ready = |which: usize| ready.get(which).copied().unwrap_or(false);
             if kill_at.is_some_and(|at| Instant::now() >= at) {
                 let _ = process::kill(pid, libc::SIGKILL);
@@ -97,6 +104,9 @@ impl Attached {
             {
                 let signal = i32::try_from(info.ssi_signo).unwrap_or(libc::SIGTERM);
                 match signal {
+                    libc::SIGINT | libc::SIGTERM | libc::SIGHUP if over => return Ok(()),
+                    // Its number may be somebody else's by now.
+                    _ if over => {}
                     libc::SIGWINCH if terminal.is_some() => _ = pty::copy_size(0, master),
                     libc::SIGHUP => {
                         kill_at = kill_at.or(Some(Instant::now() + AFTER_HANGUP));
@@ -114,31 +124,89 @@ impl Attached {
                     }
                 }
             }
-            if is_ready(2) {
-                output = copy(master, 1, |_| {});
+            if is_ready(2) && !output.goes_on(|_| {}) && output.lost && !over {
+                // Nobody reads any more: to the inside that is a terminal that was hung up.
+                terminal = None;
+                input = Way::new(0, -1, false);
+                kill_at = kill_at.or(Some(Instant::now() + AFTER_HANGUP));
+                let _ = process::kill(pid, libc::SIGHUP);
             }
             if is_ready(3) {
+                let was_open = input.open;
                 // At the end of input, the inside's read(2) must end too: Ctrl-D says so to a terminal.
-                input = copy(0, master, |typed| {
+                let open = input.goes_on(|typed| {
                     // The terminal inside makes a signal of it, for those in its foreground.
                     let interrupts = typed.iter().filter(|byte| **byte == CTRL_C).count();
                     for _ in 0..if pty::interrupts(master, pid) { interrupts } else { 0 } {
                         unheard.asked(libc::SIGINT, "\r\n");
                     }
                 });
-                if !input {
-                    let _ = write_all(master, &[4]);
+                if was_open && !open && !input.lost {
+                    input.pending.push(CTRL_D);
                 }
             }
-            if (is_ready(1) || pidfd.is_none()) && ended() {
-                // What it wrote last is still in the pty.
-                while output && process::poll(&[master], 0)?.first() == Some(&true) {
-                    output = copy(master, 1, |_| {});
-                }
-                drop(raw);
+            if over && output.pending.is_empty() && !is_ready(2) {
                 return Ok(());
             }
+            if !over && (is_ready(1) || pidfd.is_none()) && ended() {
+                over = true;
+                input = Way::new(0, -1, false);
+                kill_at = None;
+            }
         }
+    }
+}
+
+/// Bytes on their way from one descriptor to another, without a wait for either.
+struct Way {
+    from: i32,
+    to: i32,
+    open: bool,
+    /// The other side takes no more.
+    lost: bool,
+    pending: Vec<u8>,
+}
+
+impl Way {
+    fn new(from: i32, to: i32, open: bool) -> Way {
+        Way { from, to, open, lost: false, pending: Vec::new() }
+    }
+
+    /// A descriptor, and whether it is to be written to.
+    fn waits_for(&self) -> (i32, bool) {
+        match (self.pending.is_empty(), self.open) {
+            (false, _) => (self.to, true),
+            (true, true) => (self.from, false),
+            (true, false) => (-1, false),
+        }
+    }
+
+    /// Pass on what there is; whether there can be more. EIO of a pty means that nobody has its other end.
+    fn goes_on(&mut self, mut seen: impl FnMut(&[u8])) -> bool {
+        if self.pending.is_empty() {
+            let mut buffer = [0u8; 4096];
+            // SAFETY: the buffer is as long as said.
+            match check(unsafe { libc::read(self.from, buffer.as_mut_ptr().cast(), buffer.len()) } as i64) {
+                Err(Errno::EINTR | Errno(libc::EAGAIN)) => return true,
+                Ok(0) | Err(_) => self.open = false,
+                Ok(length) => self.pending.extend(buffer.iter().take(length as usize)),
+            }
+            seen(&self.pending);
+        }
+        let writable = process::poll_either(&[(self.to, true)], 0);
+        if !self.pending.is_empty() && writable.is_ok_and(|ready| ready == [true]) {
+            // SAFETY: pointer and length are the vector's.
+            let written = unsafe { libc::write(self.to, self.pending.as_ptr().cast(), self.pending.len()) };
+            match check(written as i64) {
+                Ok(length) => _ = self.pending.drain(..(length as usize).min(self.pending.len())),
+                Err(Errno::EINTR | Errno(libc::EAGAIN)) => {}
+                Err(_) => {
+                    self.pending.clear();
+                    (self.open, self.lost) = (false, true);
+                }
+            }
+        }
+        self.open
     }
 }
 
@@ -149,6 +217,7 @@ impl Drop for Attached {
 }
 
 const CTRL_C: u8 = 3;
+const CTRL_D: u8 = 4;
 
 /// Requests to end that process 1 of a pid namespace never hears of: without a handler the kernel drops them, as the
 /// default action does not hold for it.
@@ -186,22 +255,6 @@ fn is_deaf(pid: i32, signal: i32) -> bool {
     numbers.len() > 1
         && numbers.last() == Some(&"1")
         && caught.is_some_and(|mask| mask >> (signal - 1) & 1 == 0)
-}
-
-/// Pass on what is there; whether there can be more. EIO of a pty means that nobody has its other end.
-fn copy(from: i32, to: i32, mut seen: impl FnMut(&[u8])) -> bool {
-    let mut buffer = [0u8; 8192];
-    // SAFETY: the buffer is as long as said.
-    match check(unsafe { libc::read(from, buffer.as_mut_ptr().cast(), buffer.len()) } as i64) {
-        Ok(0) => false,
-        Ok(length) => buffer.get(..length as usize).is_some_and(|bytes| {
-            let written = write_all(to, bytes);
-            seen(bytes);
-            written
-        }),
-        Err(Errno::EINTR | Errno(libc::EAGAIN)) => true,
-        Err(_) => false,
-    }
 }
 
 fn write_all(to: i32, mut bytes: &[u8]) -> bool {

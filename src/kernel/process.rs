@@ -344,8 +344,15 @@ pub fn wait(pid: i32, block: bool) -> Result<Option<Ended>, Errno> {
 
 /// poll(2) on descriptors for reading; which are ready. An interrupted wait answers with none.
 pub fn poll(fds: &[i32], timeout_ms: i32) -> Result<Vec<bool>, Errno> {
+    let fds: Vec<(i32, bool)> = fds.iter().map(|fd| (*fd, false)).collect();
+    poll_either(&fds, timeout_ms)
+}
+
+/// The same, each for reading or for writing.
+pub fn poll_either(fds: &[(i32, bool)], timeout_ms: i32) -> Result<Vec<bool>, Errno> {
+    let events = |writes: bool| if writes { libc::POLLOUT } else { libc::POLLIN };
     let mut polled: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 }).collect();
+        fds.iter().map(|&(fd, writes)| libc::pollfd { fd, events: events(writes), revents: 0 }).collect();
     // SAFETY: pointer and length are the vector's.
     match check(unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout_ms) } as i64) {
         Ok(_) => Ok(polled.iter().map(|p| p.revents != 0).collect()),

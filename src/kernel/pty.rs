@@ -80,6 +80,24 @@ pub fn interrupts(master: i32, pid: i32) -> bool {
     signals && rustix::termios::tcgetpgrp(master).is_ok_and(|group| group.as_raw_nonzero().get() == pid)
 }
 
+/// A terminal's or a pipe's end opened once more, so that writing to it never waits: the caller shares its own with others,
+/// who may count on waiting.
+pub fn apart(fd: i32) -> Option<OwnedFd> {
+    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+    let path = format!("/proc/self/fd/{fd}");
+    let kind = std::fs::metadata(&path).ok()?.file_type();
+    let waits = kind.is_fifo() || kind.is_char_device();
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    waits.then(|| options.open(path).ok()).flatten().map(OwnedFd::from)
+}
+
+/// Neither a read nor a write waits from now on.
+pub fn never_wait(fd: i32) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_RDWR | libc::O_NONBLOCK) } as i64).map(|_| ())
+}
+
 /// The window's size of one terminal, given to another (TIOCGWINSZ, TIOCSWINSZ).
 pub fn copy_size(from: i32, to: i32) -> Result<(), Errno> {
     let mut size = std::mem::MaybeUninit::<libc::winsize>::uninit();

@@ -14,6 +14,7 @@ use crate::host::{Host, cgroup::Mode};
 use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Mount, Spec};
 use serde_json::{Map, Value};
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// More than any config.json needs; Docker's own is 16 KiB.
@@ -149,6 +150,10 @@ fn unlimited(spec: &Spec, host: &Host, notes: &mut Vec<Note>) -> Result<(), Erro
 
 fn read(file: &Path) -> Result<Vec<u8>, Error> {
     let refused = |why: String| Error::new(file.display().to_string(), why, "a config.json of an OCI bundle");
+    // Opening a pipe would wait for a writer.
+    if std::fs::metadata(file).is_ok_and(|about| about.file_type().is_fifo()) {
+        return Err(refused("a pipe".into()));
+    }
     let opened = std::fs::File::open(file).map_err(|error| refused(error.to_string()))?;
     let mut bytes = Vec::new();
     opened.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
