@@ -33,7 +33,7 @@ function keep(all) {
   archive = JSON.parse(all);
   answered.clear();
   newRun(JSON.parse(known("run").text));
-  $("self").textContent = "learnctr has ended. This tab has the whole run until it is closed or loaded anew; what step --trace FILE has recorded, learnctr export FILE -o replay.html makes a page of that stays.";
+  $("self").textContent = "learnctr has ended. This tab has the whole run until it is closed or loaded anew. To have a page of it that stays: step --web --trace FILE, then learnctr export FILE -o replay.html.";
   say("The run has ended, and learnctr with it: all of it stays in this tab until it is closed or loaded anew.", true);
 }
 

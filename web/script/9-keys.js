@@ -54,7 +54,11 @@ async function copyAddress() {
 // The page can ask for no more than these words; the builder checks them again.
 async function order(what) {
   if (!isLive() || order.asked) return;
-  if (builder !== "waiting") return say(BUSY[builder] || BUSY.busy, true);
+  if (builder !== "waiting") {
+    say(BUSY[builder] || BUSY.busy, true);
+    say.until = 0; // It may not be so any more when the next thing is said.
+    return;
+  }
   order.asked = true;
   try {
     const answer = await ask("go", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
