@@ -2,7 +2,8 @@
 //! container itself, as plain data: a plan is a pure function of both, so a test can make a host up.
 //!
 //! [`Host::look`] is paid by every run, so it reads each file once and tries nothing out; what has to
-//! be tried is asked by `crate::doctor`. What cannot be read is left empty, never a failure.
+//! be tried is asked by `crate::doctor`. What only explains a refusal is read when one is explained ([`Later`]). What
+//! cannot be read is left empty, never a failure.
 //!
 //! Next: [`cgroup`] (where groups are made), [`ids`] (uid ranges), [`dirs`] (where our files are).
 
@@ -10,12 +11,14 @@ pub mod cgroup;
 pub mod dirs;
 pub mod identity;
 pub mod ids;
+mod later;
 mod lsm;
 
 pub use cgroup::{Cgroups, Hierarchy, Mode, Place};
 pub use dirs::Dirs;
 pub use identity::{Caps, IdMap, UserNamespace};
 pub use ids::{Helper, IdRange, Privilege};
+pub use later::Later;
 pub use lsm::Lsm;
 
 use crate::kernel::ident;
@@ -26,8 +29,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The machine and the user, as far as a plan depends on them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Clone, Debug, Default)]
 pub struct Host {
     /// The kernel's release as uname(2) gives it, `6.1.0-18-cloud-amd64`.
     pub kernel: String,
@@ -51,15 +53,15 @@ pub struct Host {
     /// The ranges of subordinate ids that are this user's (subuid(5), subgid(5)).
     pub subuid: Vec<IdRange>,
     pub subgid: Vec<IdRange>,
-    pub newuidmap: Option<Helper>,
-    pub newgidmap: Option<Helper>,
+    pub newuidmap: Later<Option<Helper>>,
+    pub newgidmap: Later<Option<Helper>>,
     /// The resource limits as they are now, by OCI's names for them.
-    pub limits: BTreeMap<String, Limit>,
-    pub oom_score_adj: i32,
+    pub limits: Later<BTreeMap<String, Limit>>,
+    pub oom_score_adj: Later<i32>,
     pub dirs: Dirs,
-    pub lsm: Lsm,
+    pub lsm: Later<Lsm>,
     /// The sysctls that allow or forbid namespaces; one that this kernel lacks is not there.
-    pub sysctls: BTreeMap<String, u64>,
+    pub sysctls: Later<BTreeMap<String, u64>>,
     /// /etc/resolv.conf as it is.
     pub resolv_conf: Option<String>,
 }
@@ -109,15 +111,18 @@ impl Host {
             cgroup: Cgroups::look(),
             subuid: ranges("/etc/subuid"),
             subgid: ranges("/etc/subgid"),
-            newuidmap: ids::find_helper("newuidmap"),
-            newgidmap: ids::find_helper("newgidmap"),
-            limits: ident::limits()
-                .map(|(name, soft, hard)| (name.to_owned(), Limit { soft, hard }))
-                .collect(),
-            oom_score_adj: read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0),
+            newuidmap: Later::new(|| ids::find_helper("newuidmap")),
+            newgidmap: Later::new(|| ids::find_helper("newgidmap")),
+            limits: Later::new(|| {
+                let named = |(name, soft, hard)| (String::from(name), Limit { soft, hard });
+                ident::limits().map(named).collect()
+            }),
+            oom_score_adj: Later::new(|| read("/proc/self/oom_score_adj").trim().parse().unwrap_or(0)),
             dirs: Dirs::look(uid, passwd.map(|entry| entry.home)),
-            lsm: Lsm::look(),
-            sysctls: SYSCTLS.iter().filter_map(|name| Some((String::from(*name), sysctl(name)?))).collect(),
+            lsm: Later::new(Lsm::look),
+            sysctls: Later::new(|| {
+                SYSCTLS.iter().filter_map(|name| Some((String::from(*name), sysctl(name)?))).collect()
+            }),
             resolv_conf: Some(read("/etc/resolv.conf")).filter(|text| !text.is_empty()),
             user,
         }

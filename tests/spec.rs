@@ -39,8 +39,8 @@ fn host(root: bool, mode: cgroup::Mode) -> Host {
         cgroup: Cgroups { mode, hierarchies: vec![hierarchy] },
         subuid: vec![range],
         subgid: vec![range],
-        newuidmap: Some(helper.clone()),
-        newgidmap: Some(helper),
+        newuidmap: Some(helper.clone()).into(),
+        newgidmap: Some(helper).into(),
         ..Default::default()
     };
     let all = if root { u64::MAX } else { 0 };

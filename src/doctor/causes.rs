@@ -240,6 +240,7 @@ fn other_data() -> Option<String> {
 mod tests {
     use super::*;
     use crate::host::{Host, IdMap, UserNamespace};
+    use std::collections::BTreeMap;
 
     /// An ordinary user of a machine that is otherwise open.
     fn host(sysctls: &[(&str, u64)]) -> Host {
@@ -248,7 +249,11 @@ mod tests {
             uid: 1000,
             gid: 1000,
             release: (6, 8),
-            sysctls: sysctls.iter().map(|(name, value)| (String::from(*name), *value)).collect(),
+            sysctls: sysctls
+                .iter()
+                .map(|(name, value)| (String::from(*name), *value))
+                .collect::<BTreeMap<_, _>>()
+                .into(),
             user_namespace: UserNamespace {
                 initial: true,
                 uid_map: full.clone(),

@@ -79,7 +79,7 @@ pub fn range(case: &Case) -> Finding {
         return Finding::new(Answer::No, "/etc/subuid and /etc/subgid give this user no range")
             .because("no range was given to this user", Some(mend::give_range(host)));
     };
-    let (Some(newuidmap), Some(newgidmap)) = (&host.newuidmap, &host.newgidmap) else {
+    let (Some(newuidmap), Some(newgidmap)) = (&*host.newuidmap, &*host.newgidmap) else {
         return Finding::new(Answer::No, "there is a range, but no newuidmap and newgidmap to map it")
             .because("they are not installed", case.distribution.install(Package::Newuidmap, host));
     };

@@ -77,10 +77,10 @@ pub fn set(sets: &CapSets) -> Result<(), Errno> {
 
 /// Drop every capability of the bounding set that is not kept; it needs CAP_SETPCAP, so it comes first.
 pub fn bound(keep: u64) -> Result<(), Errno> {
-    for cap in 0..64 {
+    for cap in (0..64).filter(|cap| keep >> cap & 1 == 0) {
         match process::in_bounding(cap) {
-            Ok(true) if keep >> cap & 1 == 0 => process::drop_bounding(cap)?,
-            Ok(_) => {}
+            Ok(true) => process::drop_bounding(cap)?,
+            Ok(false) => {}
             // Past the kernel's last one.
             Err(_) => break,
         }

@@ -13,9 +13,9 @@ pub fn environment(
     image: Vec<String>,
     hostname: Option<&str>,
 ) -> Result<Vec<String>, Error> {
-    let hosts = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let hosts = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let mut env = image;
-    env.push(format!("HOSTNAME={}", hostname.unwrap_or(hosts.trim())));
+    env.push(format!("HOSTNAME={}", hostname.map_or_else(hosts, str::to_owned).trim()));
     if options.process.tty {
         env.push("TERM=xterm".to_owned());
     }

@@ -82,14 +82,14 @@ pub const ALL: &[Pitfall] = &[
         "openat2|write",
         Errno::EACCES,
         "the score would be lower than {score}, which learnctr itself has, and only CAP_SYS_RESOURCE lowers it",
-        |s| Some(is_score(s) && s.host.oom_score_adj > score(s)? && s.lacks_cap(SYS_RESOURCE)?),
+        |s| Some(is_score(s) && *s.host.oom_score_adj > score(s)? && s.lacks_cap(SYS_RESOURCE)?),
         "--oom-score-adj {score} or more; or start learnctr with CAP_SYS_RESOURCE: `capsh --print` shows what you have",
     ),
     Pitfall::new(
         "openat2|write",
         Errno::EACCES,
         "the score would be lower than {score}, which learnctr itself has; CAP_SYS_RESOURCE in a user namespace of its own does not count",
-        |s| Some(is_score(s) && s.host.oom_score_adj > score(s)? && s.in_user_namespace()?),
+        |s| Some(is_score(s) && *s.host.oom_score_adj > score(s)? && s.in_user_namespace()?),
         "--oom-score-adj {score} or more",
     ),
     Pitfall::new(

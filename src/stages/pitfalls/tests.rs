@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::stage::Move;
 use crate::stages;
 use crate::step::{Range, Step};
+use std::collections::BTreeMap;
 
 fn diagnosed(stage: &str, host: &Host, step: Step, errno: Errno) -> Diagnosis {
     let name = step.to_string().split('(').next().unwrap().to_owned();
@@ -24,7 +25,7 @@ fn user_namespace() -> Step {
 }
 
 fn host(sysctl: &str, value: u64) -> Host {
-    Host { uid: 1000, sysctls: [(sysctl.to_owned(), value)].into(), ..Host::default() }
+    Host { uid: 1000, sysctls: BTreeMap::from([(sysctl.to_owned(), value)]).into(), ..Host::default() }
 }
 
 #[track_caller]
@@ -69,10 +70,11 @@ fn newuidmap() {
     };
     let helper = |privilege| Some(Helper { path: "/usr/bin/newuidmap".into(), privilege });
     let granted = vec![IdRange { start: 100_000, count: 65_536 }];
-    let mut host = Host { uid: 1000, subuid: granted, newuidmap: helper(Privilege::None), ..Host::default() };
+    let mut host =
+        Host { uid: 1000, subuid: granted, newuidmap: helper(Privilege::None).into(), ..Host::default() };
     let said = diagnosed("userns", &host, map(100_000, 65_536), Errno::EPERM);
     finds(&said, "neither its set-user-ID bit", "chmod u+s");
-    host.newuidmap = helper(Privilege::Setuid);
+    host.newuidmap = helper(Privilege::Setuid).into();
     let said = diagnosed("userns", &host, map(100_000, 65_537), Errno::EPERM);
     finds(&said, "was not given to", "usermod --add-subuids");
     host.no_new_privs = true;
