@@ -3,7 +3,6 @@
 use crate::doctor;
 use crate::host::Host;
 use crate::kernel::ident;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// Say what this kernel, machine and user allow
@@ -35,10 +34,6 @@ pub fn main(args: Args) -> super::Result {
         true => serde_json::to_string_pretty(&report)? + "\n",
         false => doctor::table::draw(&report, ident::columns(), args.calls),
     };
-    match anstream::stdout().write_all(text.as_bytes()) {
-        // Whoever reads it (head, less) may have seen enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    super::print(&text)?;
     Ok(if report.verdict.can { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

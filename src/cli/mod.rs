@@ -89,8 +89,7 @@ fn parsed() -> Cli {
 /// Write to standard output, without styles where nobody can see them. A reader who has seen enough
 /// (`| head`) is no failure.
 pub fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    match anstream::stdout().lock().write_all(text.as_bytes()) {
+    match crate::terminal::print(text) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }

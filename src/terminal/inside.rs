@@ -49,7 +49,7 @@ pub fn shell(person: &mut Person, visit: &Visit, stage: &str) -> Result<Option<A
             "Its root is still the host's tree: what you write, remove or change there is the host's own.";
         lines.extend(prose(Tone::Refused.style(), 1, text, super::width()));
     }
-    let _ = anstream::stdout().lock().write_all(join_lines(lines).as_bytes());
+    let _ = super::print(&join_lines(lines));
     let opened = |errno| format!("posix_openpt(O_RDWR|O_NOCTTY) = -1 {errno}");
     let (master, terminal) = pty::pair().map_err(opened)?;
     let _ = pty::copy_size(0, master.as_raw_fd());

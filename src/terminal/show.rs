@@ -72,9 +72,7 @@ impl Show {
     /// Write to standard output; what cannot be written is remembered and ends the session.
     pub fn say(&mut self, text: &str) {
         if self.form == Form::Text {
-            let mut out = anstream::stdout().lock();
-            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            self.note(written);
+            self.note(super::print(text));
         }
     }
 
