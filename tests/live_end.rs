@@ -10,6 +10,7 @@ use rustix::process::Signal;
 use sandbox::{LEARNCTR, Place, Running, children_of, kill, name, root, soon};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -191,7 +192,9 @@ fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
         let status = ends(&mut running);
         let said = format!("round {round}: {status:?}");
         nothing_left(&place, &id, &said);
-        assert!(which == 1 || status.code() == Some(143), "{said}");
+        // A shell calls both 143: it may come when nothing holds it back any more.
+        let ended = status.code() == Some(143) || status.signal() == Some(15);
+        assert!(which == 1 || ended, "{said}");
     }
     println!("amid: step {} times, run {} times", amid[0], amid[1]);
     assert!(!amid.contains(&0), "{amid:?}: never was there something to take back");
