@@ -22,6 +22,9 @@ pub struct Journal {
 
 const LONGEST: u64 = 1 << 20;
 
+/// Before an undo that was written down for a step which was refused then.
+const NOT_MADE: &str = "-";
+
 /// How often a lock is asked for that somebody else has.
 const PATIENCE: usize = 100;
 
@@ -70,20 +73,24 @@ impl Journal {
             // A file that could not be written is there, half made.
             (Some(_), Some(_)) if matches!(step, Step::Create { .. }) => Ok(()),
             (Some(undo), _) => {
-                if let Some(at) = self.undos.iter().rposition(|known| known == undo) {
-                    self.undos.remove(at);
+                if !forget(&mut self.undos, undo) {
+                    return Ok(());
                 }
-                Ok(())
+                // Whoever finds this journal without its owner must not take a stranger's away either.
+                self.write(NOT_MADE, undo)
             }
             (None, _) => Ok(()),
         }
     }
 
     fn note(&mut self, undo: Step) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(&undo)?;
-        line.push(b'\n');
+        let written = self.write("", &undo);
         self.undos.push(undo);
-        self.file.write_all(&line)
+        written
+    }
+
+    fn write(&mut self, sign: &str, undo: &Step) -> std::io::Result<()> {
+        self.file.write_all(format!("{sign}{}\n", serde_json::to_string(undo)?).as_bytes())
     }
 
     /// Undo everything, the last first, and remove the journal. What could not be undone stays written
@@ -95,6 +102,12 @@ impl Journal {
         }
         refused
     }
+}
+
+/// Whether it was there.
+fn forget(undos: &mut Vec<Step>, undo: &Step) -> bool {
+    let at = undos.iter().rposition(|known| known == undo);
+    at.map(|at| undos.remove(at)).is_some()
 }
 
 fn undo_all(undos: &mut Vec<Step>) -> Vec<(Step, Errno)> {
@@ -136,11 +149,15 @@ fn sweep_one(path: &Path) -> Option<Leftover> {
         return None;
     }
     // Borrowed, as the lock ends with the file.
-    let mut undos: Vec<Step> = BufReader::new((&file).take(LONGEST))
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect();
+    let mut undos: Vec<Step> = Vec::new();
+    for line in BufReader::new((&file).take(LONGEST)).lines().map_while(Result::ok) {
+        let not_made = line.strip_prefix(NOT_MADE);
+        match (serde_json::from_str(not_made.unwrap_or(&line)), not_made) {
+            (Ok(undo), None) => undos.push(undo),
+            (Ok(undo), Some(_)) => _ = forget(&mut undos, &undo),
+            (Err(_), _) => {}
+        }
+    }
     // Its owner died before it had made anything, or is just about to lock it, and will make another.
     let nothing = undos.is_empty();
     let refused = undo_all(&mut undos);
@@ -199,19 +216,23 @@ mod tests {
     #[test]
     fn a_sweep_tells_of_what_was_left_and_not_of_what_never_was() {
         let dir = tempfile::tempdir().unwrap();
-        let [state, left, theirs] = ["state", "left", "theirs"].map(|name| dir.path().join(name));
+        let [state, left, theirs, raced] =
+            ["state", "left", "theirs", "raced"].map(|name| dir.path().join(name));
         drop(Journal::create(&state, "empty").unwrap().unwrap());
         let mut journal = Journal::create(&state, "full").unwrap().unwrap();
         std::fs::create_dir(&theirs).unwrap();
-        for made in [&left, &theirs] {
+        for made in [&left, &theirs, &raced] {
             journal.before(&making(made), &make(made)).unwrap();
         }
+        std::fs::create_dir(&raced).unwrap();
+        let refused = Outcome::Refused(Errno::EEXIST);
+        journal.after(&making(&raced), &make(&raced), Some(&refused)).unwrap();
         // It is killed here.
         drop(journal);
         std::fs::create_dir(&left).unwrap();
         let told: Vec<String> = sweep(&state).into_iter().map(|leftover| leftover.id).collect();
         assert_eq!(told, ["full"]);
-        assert!(!left.exists() && theirs.exists());
+        assert!(!left.exists() && theirs.exists() && raced.exists());
         assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0);
     }
 

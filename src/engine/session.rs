@@ -66,7 +66,7 @@ pub struct Session<'a> {
 }
 
 /// How long a process that has closed its channel may take until it has ended, or is another program.
-const LAST_MOMENTS: Duration = Duration::from_secs(2);
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 impl<'a> Session<'a> {
     /// Begin: nothing is made yet but the journal.

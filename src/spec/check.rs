@@ -212,12 +212,14 @@ fn check_mount(checked: &Checked, path: &str, mount: &Mount, notes: &mut Vec<Not
             ids::check(checked, &format!("{path}.{name}"), map)?;
         }
     }
+    if mapped {
+        let expected =
+            "none: learnctr makes no ID-mapped mounts, and owners inside would be others than asked for";
+        return checked.fault(path, format!("ids mapped on {}", destination.display()), expected);
+    }
     let mut lost = |what: &str| {
         notes.push(Note::new("mounts", format!("{path} ({}): {what}", destination.display())));
     };
-    if mapped {
-        lost("its ids are not mapped (idmap is not obeyed): owners inside are those outside");
-    }
     if parsed.tmpcopyup {
         lost("tmpcopyup is not obeyed: the tmpfs begins empty, the image's files stay below it");
     }
