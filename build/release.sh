@@ -20,7 +20,10 @@ case $archive:$libc in
         LIBSECCOMP_LIB_PATH=$(dirname "$archive")
         export LIBSECCOMP_LIB_PATH
         # For this target only, and so --target: build scripts and proc-macros must stay dynamic.
-        export "CARGO_TARGET_$(echo "$machine" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no"
+        # Cargo links here, so that the name need not be whole: one with a space in it could not be given.
+        flags="-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no"
+        flags="$flags -C link-arg=-Wl,--no-eh-frame-hdr,-T,build/no-unwind.ld"
+        export "CARGO_TARGET_$(echo "$machine" | tr 'a-z-' 'A-Z_')_RUSTFLAGS=$flags"
         ;;
     *) echo "libseccomp.a or libc.a is not here: building a program that needs libseccomp.so" >&2 ;;
 esac
