@@ -65,12 +65,7 @@ impl Prepared {
     }
 
     pub fn ground(&self) -> Ground<'_> {
-        Ground {
-            container: &self.container,
-            host: &self.host,
-            ways: self.ways.clone(),
-            choices: self.choices.clone(),
-        }
+        Ground::new(&self.container, &self.host, self.ways.clone(), self.choices.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Next: `stages::TABLE`, the ordered list, then `plan`.
 
-use crate::host::Host;
+use crate::host::{Host, Place};
 use crate::kernel::Errno;
 use crate::spec::Container;
 use crate::step::{Program, Step};
@@ -114,6 +114,15 @@ pub struct Ground<'a> {
     pub host: &'a Host,
     pub ways: Ways,
     pub choices: Choices,
+    /// Where its group is in each hierarchy: most stages ask.
+    pub places: Vec<Place>,
+}
+
+impl<'a> Ground<'a> {
+    pub fn new(container: &'a Container, host: &'a Host, ways: Ways, choices: Choices) -> Ground<'a> {
+        let places = crate::stages::cgroup::places(container, host, &ways);
+        Ground { container, host, ways, choices, places }
+    }
 }
 
 /// How the container is to be built, as far as that is the learner's choice.

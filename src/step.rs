@@ -330,13 +330,13 @@ impl fmt::Debug for Program {
 impl Serialize for Program {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(self.0.len() * 16);
+        let mut text = Vec::with_capacity(self.0.len() * 16);
         for insn in &self.0 {
             let whole = bpf::to_word(insn);
             let digits: [u8; 16] = std::array::from_fn(|at| DIGITS[(whole >> (60 - 4 * at) & 15) as usize]);
-            text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+            text.extend_from_slice(&digits);
         }
-        serializer.serialize_str(&text)
+        serializer.serialize_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

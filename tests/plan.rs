@@ -73,7 +73,7 @@ fn plan(mode: cgroup::Mode, line: &[&str], one_by_one: bool) -> Plan {
     let filter = learnctr::step::Program(vec![learnctr::kernel::bpf::from_word(0)]);
     let choices = Choices { veth: Some(veth), filter: Some((filter, 0)), terminal: false };
     let ways = Ways { one_by_one, ..Default::default() };
-    Plan::make(&Ground { container: &container, host: &host, ways, choices }).unwrap()
+    Plan::make(&Ground::new(&container, &host, ways, choices)).unwrap()
 }
 
 fn text(stage: &PrintedStage) -> String {

@@ -68,9 +68,7 @@ pub fn container(dir: &Path, options: &Options, host: &Host, id: &str) -> Result
     }
     with_group(&mut spec, options, host, id);
     let network = network(&mut spec, options.network, &ours, host, &mut notes)?;
-    let mut config = serde_json::to_value(&spec).unwrap_or_default();
-    fit::fit(&mut config, host, &mut notes)?;
-    let mut spec: Spec = json::from_value(config, &file)?;
+    fit::fit(&mut spec, host, &mut notes)?;
     unlimited(&spec, host, &mut notes)?;
     // Once more: `--network host` may contradict what the description sets.
     check::check(&spec, &file, &mut Vec::new())?;

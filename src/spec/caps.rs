@@ -3,7 +3,7 @@
 //! Next: `default`; `learnctr decode caps` prints the same names.
 
 use super::Error;
-use oci_spec::runtime::Capability;
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities};
 
 /// Every capability by its number, without the `CAP_` (capabilities(7)).
 pub const NAMES: [&str; 41] = [
@@ -78,6 +78,21 @@ pub fn set(set: u64) -> Vec<Capability> {
         .filter(|(n, _)| set >> n & 1 == 1)
         .filter_map(|(_, name)| name.parse().ok())
         .collect()
+}
+
+/// A set of the OCI types as a mask.
+pub fn mask(set: Option<&Capabilities>) -> u64 {
+    let known = set.into_iter().flatten().filter_map(|cap| number(&cap.to_string()));
+    known.fold(0, |mask, number| mask | 1 << number)
+}
+
+/// The three sets that a container's process gets, as Docker gives them.
+pub fn sets(all: u64) -> LinuxCapabilities {
+    let set: Capabilities = set(all).into_iter().collect();
+    let mut sets = LinuxCapabilities::default();
+    sets.set_inheritable(None).set_ambient(None);
+    sets.set_bounding(Some(set.clone())).set_effective(Some(set.clone())).set_permitted(Some(set));
+    sets
 }
 
 /// What `--cap-add` and `--cap-drop` leave of Docker's default. `ALL` comes first, so that

@@ -15,11 +15,15 @@ use super::mounts::{Mounts, mounts};
 use super::options::{Network, Options, Own};
 use super::resources::{cgroups_path, resources};
 use super::security::Security;
-use super::values::{Id, UserSpec};
+use super::values::{Id, Ulimit, UserSpec};
 use crate::host::{Host, cgroup::Mode};
 use crate::image;
-use oci_spec::runtime::Spec;
-use serde_json::{Map, Value, json};
+use oci_spec::runtime::{
+    LinuxNamespace, LinuxNamespaceType as Ns, LinuxTimeOffset, PosixRlimit, PosixRlimitBuilder,
+    PosixRlimitType, Spec,
+};
+use serde_json::json;
+use std::collections::HashMap;
 
 /// What is hidden from the container: the kernel's own affairs, and the host's (Moby's list).
 const MASKED: [&str; 12] = [
@@ -76,7 +80,6 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     let layers = Layers::at(lower, &dir);
     let args = if options.cmd.is_empty() { &image_args } else { &options.cmd };
     let capabilities = caps::resolve(&options.privileges.cap_add, &options.privileges.cap_drop)?;
-    let names = caps::names(capabilities);
     let security = Security::of(options, &mut notes);
     let (user, uid, gid) = user(options, host, maps.as_ref())?;
     let (groups, gids) = groups(options, gid, maps.as_ref())?;
@@ -84,40 +87,40 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
     let resources = resources(options, &nodes)?;
     let unmasked = security.systempaths_unconfined;
     let offsets = options.namespaces.time_namespace.filter(|seconds| *seconds != 0);
-    let mut config = json!({
-        "ociVersion": "1.1.0",
-        "process": {
-            "terminal": options.process.tty.then_some(true),
-            "user": {"uid": uid, "gid": gid, "additionalGids": gids},
-            "args": args,
-            "env": env::environment(options, image_env, hostname)?,
-            "cwd": options.process.workdir.clone().unwrap_or_else(|| "/".into()),
-            "capabilities": {"bounding": names, "effective": names, "permitted": names},
-            "rlimits": options.limits.ulimit.iter().map(|limit| {
-                json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard})
-            }).collect::<Vec<_>>(),
-            "noNewPrivileges": security.no_new_privileges.then_some(true),
-            "apparmorProfile": security.apparmor,
-            "oomScoreAdj": options.limits.oom_score_adj,
-        },
-        "root": {"path": layers.merged, "readonly": options.files.read_only.then_some(true)},
-        "hostname": hostname,
-        "mounts": mounts,
-        "linux": {
-            "uidMappings": maps.as_ref().map(|maps| &maps.uid),
-            "gidMappings": maps.as_ref().map(|maps| &maps.gid),
-            "sysctl": sysctls(options, network),
-            "resources": resources,
-            "cgroupsPath": cgroups_path(options, host, id),
-            "namespaces": namespaces(options, host, network, maps.as_ref()),
-            "timeOffsets": offsets.map(|s| json!({"monotonic": {"secs": s}, "boottime": {"secs": s}})),
-            "devices": nodes.iter().map(|node| &node.oci).collect::<Vec<_>>(),
-            "maskedPaths": if unmasked { [].as_slice() } else { &MASKED },
-            "readonlyPaths": if unmasked { [].as_slice() } else { &READ_ONLY },
-        },
-    });
-    fit(&mut config, host, &mut notes)?;
-    let mut spec: Spec = super::json::from_value(config, "options")?;
+    // What says nothing, as the types' own defaults say much: a shell, mounts, capabilities.
+    let nothing =
+        json!({"ociVersion": "1.1.0", "process": {"user": {}, "cwd": "/"}, "root": {}, "linux": {}});
+    let mut spec: Spec = super::json::from_value(nothing, "options")?;
+    if let Some(process) = spec.process_mut() {
+        process.set_terminal(options.process.tty.then_some(true));
+        process.user_mut().set_uid(uid).set_gid(gid).set_additional_gids(Some(gids));
+        process.set_args(Some(args.clone()));
+        process.set_env(Some(env::environment(options, image_env, hostname)?));
+        process.set_cwd(options.process.workdir.clone().unwrap_or_else(|| "/".into()));
+        process.set_capabilities(Some(caps::sets(capabilities)));
+        process.set_rlimits(Some(options.limits.ulimit.iter().map(rlimit).collect::<Result<_, _>>()?));
+        process.set_no_new_privileges(security.no_new_privileges.then_some(true));
+        process.set_apparmor_profile(security.apparmor.clone());
+        process.set_oom_score_adj(options.limits.oom_score_adj);
+    }
+    if let Some(root) = spec.root_mut() {
+        root.set_path(layers.merged.clone()).set_readonly(options.files.read_only.then_some(true));
+    }
+    spec.set_hostname(hostname.map(str::to_owned)).set_mounts(Some(mounts));
+    if let Some(linux) = spec.linux_mut() {
+        let paths =
+            |paths: &[&str]| (!unmasked).then(|| paths.iter().map(|path| (*path).to_owned()).collect());
+        linux.set_uid_mappings(maps.as_ref().map(|maps| maps.uid.clone()));
+        linux.set_gid_mappings(maps.as_ref().map(|maps| maps.gid.clone()));
+        linux.set_sysctl(Some(sysctls(options, network)));
+        linux.set_resources(Some(resources));
+        linux.set_cgroups_path(Some(cgroups_path(options, host, id).into()));
+        linux.set_namespaces(Some(namespaces(options, host, network, maps.as_ref())));
+        linux.set_time_offsets(offsets.map(time_offsets));
+        linux.set_devices(Some(nodes.iter().map(|node| node.oci.clone()).collect()));
+        linux.set_masked_paths(paths(&MASKED)).set_readonly_paths(paths(&READ_ONLY));
+    }
+    fit(&mut spec, host, &mut notes)?;
     let docker_filter = security.is_docker().then_some(DockerFilter { capabilities, kernel: host.release });
     if let (None, Some(linux)) = (docker_filter, spec.linux_mut()) {
         linux.set_seccomp(security.seccomp(capabilities, host)?);
@@ -152,23 +155,44 @@ fn network(options: &Options, host: &Host, notes: &mut Vec<Note>) -> Network {
     }
 }
 
-fn namespaces(options: &Options, host: &Host, network: Network, maps: Option<&Maps>) -> Vec<Value> {
+fn namespaces(options: &Options, host: &Host, network: Network, maps: Option<&Maps>) -> Vec<LinuxNamespace> {
     let asked = &options.namespaces;
     let cgroup = asked.cgroupns.unwrap_or(match host.cgroup.mode {
         Mode::V2 => Own::Private,
         _ => Own::Host,
     });
     let all = [
-        ("user", maps.is_some()),
-        ("mount", true),
-        ("network", network != Network::Host),
-        ("uts", asked.uts == Own::Private),
-        ("pid", asked.pid == Own::Private),
-        ("ipc", asked.ipc == Own::Private),
-        ("cgroup", cgroup == Own::Private),
-        ("time", asked.time_namespace.is_some()),
+        (Ns::User, maps.is_some()),
+        (Ns::Mount, true),
+        (Ns::Network, network != Network::Host),
+        (Ns::Uts, asked.uts == Own::Private),
+        (Ns::Pid, asked.pid == Own::Private),
+        (Ns::Ipc, asked.ipc == Own::Private),
+        (Ns::Cgroup, cgroup == Own::Private),
+        (Ns::Time, asked.time_namespace.is_some()),
     ];
-    all.iter().filter(|(_, own)| *own).map(|(kind, _)| json!({"type": kind})).collect()
+    all.iter().filter(|(_, own)| *own).map(|(kind, _)| own_namespace(*kind)).collect()
+}
+
+/// A new one, joined by nobody yet.
+pub fn own_namespace(kind: Ns) -> LinuxNamespace {
+    let mut namespace = LinuxNamespace::default();
+    namespace.set_typ(kind);
+    namespace
+}
+
+fn rlimit(limit: &Ulimit) -> Result<PosixRlimit, Error> {
+    let expected = "a limit of setrlimit(2), such as nofile";
+    let kind: PosixRlimitType =
+        limit.name.parse().map_err(|_| Error::new("--ulimit", limit.name.as_str(), expected))?;
+    let rlimit = PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build();
+    Ok(rlimit.unwrap_or_default())
+}
+
+fn time_offsets(seconds: i64) -> HashMap<String, LinuxTimeOffset> {
+    let mut offset = LinuxTimeOffset::default();
+    offset.set_secs(Some(seconds));
+    ["monotonic", "boottime"].map(|clock| (clock.to_owned(), offset.clone())).into()
 }
 
 /// The user's numbers; a name stays beside the description until the container's own /etc/passwd can be read.
@@ -216,14 +240,10 @@ fn groups(options: &Options, gid: u32, maps: Option<&Maps>) -> Result<(Vec<Id>, 
 }
 
 /// Docker lets the container bind low ports and send pings without a capability.
-fn sysctls(options: &Options, network: Network) -> Map<String, Value> {
-    let mut sysctls = Map::new();
-    if network != Network::Host {
-        sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        sysctls.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
-    }
-    for pair in &options.namespaces.sysctl {
-        sysctls.insert(pair.0.clone(), pair.1.clone().into());
-    }
-    sysctls
+fn sysctls(options: &Options, network: Network) -> HashMap<String, String> {
+    let docker =
+        [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+    let docker = docker.into_iter().filter(|_| network != Network::Host);
+    let docker = docker.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    docker.chain(options.namespaces.sysctl.iter().map(|pair| (pair.0.clone(), pair.1.clone()))).collect()
 }

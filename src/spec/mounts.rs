@@ -7,12 +7,12 @@ use super::options::{Options, Own};
 use super::values::Source;
 use super::{Error, Note};
 use crate::host::Host;
-use serde_json::{Value, json};
+use oci_spec::runtime::Mount;
 use std::path::{Path, PathBuf};
 
 /// All mounts in the order in which they are made, and the directories that learnctr must make for volumes.
 pub struct Mounts {
-    pub mounts: Vec<Value>,
+    pub mounts: Vec<Mount>,
     pub volumes: Vec<PathBuf>,
 }
 
@@ -20,10 +20,7 @@ pub fn mounts(options: &Options, host: &Host, dir: &Path, notes: &mut Vec<Note>)
     let mut asked = Vec::new();
     let mut volumes = Vec::new();
     for tmpfs in &options.files.tmpfs {
-        let options = &tmpfs.options;
-        asked.push(
-            json!({"destination": tmpfs.destination, "type": "tmpfs", "source": "tmpfs", "options": options}),
-        );
+        asked.push(mount(&tmpfs.destination, "tmpfs", "tmpfs", &tmpfs.options));
     }
     for (number, volume) in options.files.volume.iter().enumerate() {
         let source = match &volume.source {
@@ -48,26 +45,31 @@ pub fn mounts(options: &Options, host: &Host, dir: &Path, notes: &mut Vec<Note>)
                 flags.push("rro");
             }
         }
-        asked.push(
-            json!({"destination": volume.destination, "type": "bind", "source": source, "options": flags}),
-        );
+        asked.push(mount(&volume.destination, "bind", source, &flags));
     }
     let mut mounts = docker(options);
     // What is asked for replaces Docker's mount at the same place, and all that Docker has below it.
-    mounts.retain(|mount| !asked.iter().any(|a| path(mount).starts_with(path(a))));
+    mounts.retain(|mount| !asked.iter().any(|a| mount.destination().starts_with(a.destination())));
     // A mount must be made before what lies below it.
-    asked.sort_by_key(|mount| path(mount).components().count());
+    asked.sort_by_key(|mount| mount.destination().components().count());
     mounts.extend(asked);
     Ok(Mounts { mounts, volumes })
 }
 
-fn path(mount: &Value) -> &Path {
-    Path::new(mount.get("destination").and_then(Value::as_str).unwrap_or("/"))
+fn mount<S: ToString>(
+    destination: impl Into<PathBuf>,
+    kind: &str,
+    source: impl Into<PathBuf>,
+    options: &[S],
+) -> Mount {
+    let mut mount = Mount::default();
+    mount.set_destination(destination.into()).set_typ(Some(kind.to_owned())).set_source(Some(source.into()));
+    mount.set_options(Some(options.iter().map(ToString::to_string).collect()));
+    mount
 }
 
-fn docker(options: &Options) -> Vec<Value> {
+fn docker(options: &Options) -> Vec<Mount> {
     let size = format!("size={}", options.files.shm_size.0);
-    let mount = |destination, kind, source, flags: &[&str]| json!({"destination": destination, "type": kind, "source": source, "options": flags});
     let terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
     let closed = ["nosuid", "noexec", "nodev"];
     vec![

@@ -6,7 +6,9 @@ use super::devices::Node;
 use super::values::Cpus;
 use super::{Error, Options};
 use crate::host::Host;
-use serde_json::{Map, Value, json};
+use oci_spec::runtime::{
+    LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxPids, LinuxResources,
+};
 
 /// Where its control group is.
 pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> String {
@@ -21,9 +23,9 @@ pub fn cgroups_path(options: &Options, host: &Host, id: &str) -> String {
 }
 
 /// `linux.resources`: what the options ask for.
-pub fn resources(options: &Options, nodes: &[Node]) -> Result<Value, Error> {
+pub fn resources(options: &Options, nodes: &[Node]) -> Result<LinuxResources, Error> {
     let limits = &options.limits;
-    let mut resources = Map::new();
+    let mut resources = LinuxResources::default();
     let memory = i64::try_from(limits.memory.0).unwrap_or(i64::MAX);
     let swap = match limits.memory_swap {
         Some(_) if memory == 0 => {
@@ -40,31 +42,29 @@ pub fn resources(options: &Options, nodes: &[Node]) -> Result<Value, Error> {
         return Err(Error::new("--memory", found, "6m at least, or 0 for no limit"));
     }
     if memory > 0 {
-        resources.insert("memory".into(), json!({"limit": memory, "swap": swap}));
+        let mut limit = LinuxMemory::default();
+        limit.set_limit(Some(memory)).set_swap(Some(swap));
+        resources.set_memory(Some(limit));
     }
-    let quota = limits.cpus.0;
-    let mut cpu = Map::new();
-    if quota > 0 {
-        cpu.insert("quota".into(), quota.into());
-        cpu.insert("period".into(), Cpus::PERIOD.into());
+    let mut cpu = LinuxCpu::default();
+    if limits.cpus.0 > 0 {
+        cpu.set_quota(Some(limits.cpus.0)).set_period(Some(Cpus::PERIOD));
     }
-    cpu.extend(limits.cpu_shares.map(|shares| ("shares".into(), shares.into())));
-    if let Some(list) = &limits.cpuset_cpus {
-        cpu.insert("cpus".into(), list.as_str().into());
-    }
-    if !cpu.is_empty() {
-        resources.insert("cpu".into(), cpu.into());
+    cpu.set_shares(limits.cpu_shares).set_cpus(limits.cpuset_cpus.clone());
+    if cpu != LinuxCpu::default() {
+        resources.set_cpu(Some(cpu));
     }
     if limits.pids_limit > 0 {
-        resources.insert("pids".into(), json!({"limit": limits.pids_limit}));
+        let mut pids = LinuxPids::default();
+        pids.set_limit(limits.pids_limit);
+        resources.set_pids(Some(pids));
     }
-    resources.insert("devices".into(), device_rules(nodes).into());
-    Ok(resources.into())
+    resources.set_devices(Some(device_rules(nodes)));
+    Ok(resources)
 }
 
 /// Moby's: nothing but null, zero, random, urandom, tty and console; /dev/fuse named, so that it stays out.
-fn device_rules(nodes: &[Node]) -> Vec<Value> {
-    let mut rules = vec![json!({"allow": false, "access": "rwm"})];
+fn device_rules(nodes: &[Node]) -> Vec<LinuxDeviceCgroup> {
     let known = [
         (true, 1, 5),
         (true, 1, 3),
@@ -74,9 +74,18 @@ fn device_rules(nodes: &[Node]) -> Vec<Value> {
         (true, 5, 1),
         (false, 10, 229),
     ];
-    rules.extend(known.iter().map(|(allow, major, minor)| {
-        json!({"allow": allow, "type": "c", "major": major, "minor": minor, "access": "rwm"})
-    }));
-    rules.extend(nodes.iter().map(|node| node.rule.clone()));
-    rules
+    let known =
+        known.map(|(allow, major, minor)| rule(allow, Some((LinuxDeviceType::C, major, minor)), "rwm"));
+    let asked = nodes.iter().map(|node| node.rule.clone());
+    std::iter::once(rule(false, None, "rwm")).chain(known).chain(asked).collect()
+}
+
+/// Whether one device, or every device, may be opened so.
+pub fn rule(allow: bool, device: Option<(LinuxDeviceType, i64, i64)>, access: &str) -> LinuxDeviceCgroup {
+    let mut rule = LinuxDeviceCgroup::default();
+    rule.set_allow(allow).set_access(Some(access.to_owned()));
+    if let Some((kind, major, minor)) = device {
+        rule.set_typ(Some(kind)).set_major(Some(major)).set_minor(Some(minor));
+    }
+    rule
 }

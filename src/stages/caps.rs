@@ -3,10 +3,9 @@
 //! Next: `seccomp`.
 
 use crate::kernel::libc_flags as o;
-use crate::spec::caps::number;
+use crate::spec::caps::mask;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{CapSets, Step};
-use oci_spec::runtime::Capabilities;
 
 pub static STAGE: Stage = Stage {
     id: "caps",
@@ -38,11 +37,6 @@ pub fn sets(ground: &Ground) -> CapSets {
         // A capability can be ambient only while it is permitted and inheritable.
         ambient: mask(asked.ambient().as_ref()) & permitted & inheritable,
     }
-}
-
-fn mask(set: Option<&Capabilities>) -> u64 {
-    let known = set.into_iter().flatten().filter_map(|cap| number(&cap.to_string()));
-    known.fold(0, |mask, number| mask | 1 << number)
 }
 
 fn moves(ground: &Ground) -> Vec<Move> {

@@ -2,11 +2,11 @@
 //!
 //! Next: `veth`.
 
-use crate::host::cgroup::Place;
+use crate::host::{Host, cgroup::Place};
 use crate::kernel::devices::v1_lines;
 use crate::kernel::libc_flags as o;
-use crate::spec::cgroup as limits;
-use crate::stage::{Ground, Move, Stage};
+use crate::spec::{Container, cgroup as limits};
+use crate::stage::{Ground, Move, Stage, Ways};
 use crate::step::{At, Step};
 use oci_spec::runtime::{LinuxNamespaceType as Ns, LinuxResources};
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ pub static STAGE: Stage = Stage {
 };
 
 /// The group in each hierarchy where one can be made; none when the container has no group.
-pub fn places(ground: &Ground) -> Vec<Place> {
-    let linux = ground.container.spec.linux().as_ref();
-    let skipped = ground.ways.skip.iter().any(|skip| skip == STAGE.id);
+pub fn places(container: &Container, host: &Host, ways: &Ways) -> Vec<Place> {
+    let linux = container.spec.linux().as_ref();
+    let skipped = ways.skip.iter().any(|skip| skip == STAGE.id);
     let Some(path) = linux.and_then(|linux| linux.cgroups_path().as_ref()).filter(|_| !skipped) else {
         return Vec::new();
     };
-    let mut places = ground.host.cgroup.place(&path.to_string_lossy());
+    let mut places = host.cgroup.place(&path.to_string_lossy());
     places.retain(|place| place.writable);
     places
 }
@@ -42,12 +42,12 @@ pub fn of_controller<'a>(places: &'a [Place], name: &str) -> Option<&'a Place> {
 }
 
 fn moves(ground: &Ground) -> Vec<Move> {
-    let places = places(ground);
+    let places = &ground.places;
     let linux = ground.container.spec.linux().as_ref();
     let none = LinuxResources::default();
     let resources = linux.and_then(|linux| linux.resources().as_ref()).unwrap_or(&none);
     let mut moves = Vec::new();
-    for place in &places {
+    for place in places {
         make(place, &mut moves);
         if place.version == 2 {
             // Beside v1's hierarchies, v2 has only the controllers that v1 does not use.
@@ -60,7 +60,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
         return moves;
     }
     moves = moves.into_iter().map(Move::alone).collect();
-    for place in &places {
+    for place in places {
         let why = "it and all its children to come; the kernel waits here for every processor to pass a quiet moment, \
                    some 10 ms, once for all hierarchies together, so it runs beside what the child does next";
         let step = Step::Write { path: At::Host(place.dir.join("cgroup.procs")), text: "{pid}".to_owned() };

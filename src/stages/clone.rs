@@ -51,7 +51,7 @@ pub fn into_cgroup(ground: &Ground) -> Option<PathBuf> {
     if super::userns::is_apart(ground) && ground.host.uid == 0 {
         return None;
     }
-    super::cgroup::places(ground).first().map(|place| place.dir.clone())
+    ground.places.first().map(|place| place.dir.clone())
 }
 
 /// The flags of the one clone: all but user, which came first, and cgroup, which would start at the wrong group.

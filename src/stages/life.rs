@@ -2,7 +2,7 @@
 //!
 //! This is the last file of stages. Next: `crate::plan`.
 
-use super::cgroup::{of_controller, places};
+use super::cgroup::of_controller;
 use crate::kernel::libc_flags as o;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Link, Step};
@@ -58,9 +58,8 @@ pub static THAW: Stage = Stage {
 };
 
 fn freezer(ground: &Ground, v2: (&str, &str), v1: &str, why: &'static str) -> Vec<Move> {
-    let places = places(ground);
-    let version1 = of_controller(&places, "freezer");
-    let version2 = places.iter().find(|place| place.version == 2);
+    let version1 = of_controller(&ground.places, "freezer");
+    let version2 = ground.places.iter().find(|place| place.version == 2);
     let (written, text, read, expected): (PathBuf, &str, PathBuf, &str) = match (version1, version2) {
         (Some(place), _) => (place.dir.join("freezer.state"), v1, place.dir.join("freezer.state"), v1),
         (None, Some(place)) => (place.dir.join("cgroup.freeze"), v2.0, place.dir.join("cgroup.events"), v2.1),

@@ -180,7 +180,7 @@ fn reason(destination: &Path, kind: &str) -> &'static str {
 /// The control groups, as the container may see them: its own and what is below.
 fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<Move>) {
     let own_namespace = super::namespaces::all(ground).any(|(kind, _)| kind == Ns::Cgroup);
-    let places = super::cgroup::places(ground);
+    let places = &ground.places;
     let mount = |source: &str, target: At, fstype: &str, flags, data: Option<&str>| Step::Mount {
         source: Some(source.to_owned()),
         target,
