@@ -188,13 +188,14 @@ fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
             process
         };
         let ask = || kill(learnctr as i32, Signal::TERM);
-        amid[which] += usize::from(asked_amid(&place, &id, learnctr, process, ask));
+        let something = asked_amid(&place, &id, learnctr, process, ask);
+        amid[which] += usize::from(something);
         let status = ends(&mut running);
         let said = format!("round {round}: {status:?}");
         nothing_left(&place, &id, &said);
-        // A shell calls both 143: it may come when nothing holds it back any more.
+        // A shell calls both 143: it may come when nothing holds it back any more. What is asked after all is done is not heard.
         let ended = status.code() == Some(143) || status.signal() == Some(15);
-        assert!(which == 1 || ended, "{said}");
+        assert!(which == 1 || ended || !something, "{said}");
     }
     println!("amid: step {} times, run {} times", amid[0], amid[1]);
     assert!(!amid.contains(&0), "{amid:?}: never was there something to take back");

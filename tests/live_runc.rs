@@ -55,7 +55,8 @@ const TABLE: &[Line] = &[
     (
         "limits",
         |c, _| {
-            c["process"]["rlimits"] = json!([
+            // Without a number of files it would be the runtime's own, which Go raises for itself.
+            c["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 700, "hard": 800},
         {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}, {"type": "RLIMIT_AS", "soft": u64::MAX, "hard": u64::MAX},
         {"type": "RLIMIT_NPROC", "soft": 400, "hard": 500}])
         },

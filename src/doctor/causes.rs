@@ -73,7 +73,7 @@ pub fn of(case: &Case, failed: &Call) -> Vec<Cause> {
             cause("this kernel has no nf_tables", load_module(case.host, "nf_tables"))
         }
         (_, Errno::EPERM | Errno::EACCES) => privilege(case, failed),
-        _ => of_ours(errno),
+        _ => Vec::new(),
     }
 }
 

@@ -126,12 +126,24 @@ impl Finding {
         self
     }
 
-    /// Where it is not there, say so in other words.
+    /// Where it is not there, say so in other words; what could not be tried at all stays as it is.
     fn or(mut self, answer: Answer, says: impl Into<String>) -> Finding {
-        if self.answer == Answer::No {
+        if self.answer == Answer::No && self.ours().is_empty() {
             (self.answer, self.says) = (answer, says.into());
         }
         self
+    }
+
+    fn errno(&self) -> Option<Errno> {
+        match self.trial.as_ref()?.end {
+            End::Refused(errno) => Some(errno),
+            _ => None,
+        }
+    }
+
+    /// What we ourselves have too little of to try it.
+    fn ours(&self) -> Vec<causes::Cause> {
+        self.errno().map(causes::of_ours).unwrap_or_default()
     }
 }
 
@@ -163,21 +175,14 @@ fn check(question: &Question, case: &Case) -> Check {
         true => Finding::new(Answer::NotAsked, "an ordinary user needs a user namespace for it"),
         false => (question.ask)(case),
     };
-    let errno = finding.trial.as_ref().and_then(|trial| match trial.end {
-        End::Refused(errno) => Some(errno),
-        _ => None,
-    });
+    let (errno, ours) = (finding.errno(), finding.ours());
     let calls = finding.trial.map(|trial| trial.calls).unwrap_or_default();
     let refusal = errno.map(Returned::Refused);
     let failed = calls.iter().rfind(|call| Some(call.returned) == refusal);
-    let mut found = finding.causes;
     // What the question knows is about this very case; the errno's causes are for the others.
+    let mut found = if ours.is_empty() { finding.causes } else { ours };
     if found.is_empty() {
-        found.extend(match (failed, errno) {
-            (Some(failed), _) => causes::of(case, failed),
-            (None, Some(errno)) => causes::of_ours(errno),
-            (None, None) => Vec::new(),
-        });
+        found.extend(failed.into_iter().flat_map(|failed| causes::of(case, failed)));
     }
     let wanting = finding.answer != Answer::Yes;
     Check {
