@@ -15,12 +15,10 @@ use serde_json::Value;
 /// Make a description fit this user and this machine.
 pub fn fit(spec: &mut Spec, host: &Host, notes: &mut Vec<Note>) -> Result<(), Error> {
     user_namespace(spec, host, notes)?;
-    if own(spec, Ns::User).is_some() {
-        let gids = gid_map(spec);
+    if let Some(gids) = gid_map(spec, host) {
         terminals(spec, &gids, notes);
-        shown(spec, notes);
         ping_groups(spec, &gids, notes);
-        if setgroups_denied(&gids, host)
+        if setgroups_denied(spec, host)
             && let Some(process) = spec.process_mut()
             && let Some(groups) = process.user_mut().additional_gids_mut().take()
             && groups.iter().any(|gid| *gid != 0)
@@ -32,8 +30,9 @@ pub fn fit(spec: &mut Spec, host: &Host, notes: &mut Vec<Note>) -> Result<(), Er
             ));
         }
     }
-    if own(spec, Ns::User).is_none() {
-        capabilities(spec, host, notes);
+    match own(spec, Ns::User) {
+        Some(_) => shown(spec, notes),
+        None => capabilities(spec, host, notes),
     }
     limits(spec, host, notes);
     Ok(())
@@ -74,13 +73,25 @@ fn user_namespace(spec: &mut Spec, host: &Host, notes: &mut Vec<Note>) -> Result
     Ok(())
 }
 
-fn gid_map(spec: &Spec) -> Vec<LinuxIdMapping> {
+fn mapped(spec: &Spec) -> Vec<LinuxIdMapping> {
     spec.linux().as_ref().and_then(|linux| linux.gid_mappings().clone()).unwrap_or_default()
 }
 
-/// Only an ordinary user who maps itself and nobody else must deny setgroups (user_namespaces(7)).
-fn setgroups_denied(gids: &[LinuxIdMapping], host: &Host) -> bool {
-    !host.is_privileged() && gids.iter().map(|line| u64::from(line.size())).sum::<u64>() == 1
+/// The groups there are inside, where that is not all of them: its own map, or that of who makes it.
+fn gid_map(spec: &Spec, host: &Host) -> Option<Vec<LinuxIdMapping>> {
+    if own(spec, Ns::User).is_some() {
+        return Some(mapped(spec));
+    }
+    let here = &host.user_namespace;
+    let known = !here.initial && !here.gid_map.is_empty();
+    known.then(|| here.gid_map.iter().map(|map| ids::line(map.inside, map.outside, map.count)).collect())
+}
+
+/// An ordinary user who maps itself and nobody else must deny setgroups(2), and what is denied stays so in each
+/// namespace below (user_namespaces(7)).
+pub fn setgroups_denied(spec: &Spec, host: &Host) -> bool {
+    let single = || mapped(spec).iter().map(|line| u64::from(line.size())).sum::<u64>() == 1;
+    host.user_namespace.setgroups_denied || own(spec, Ns::User).is_some() && !host.is_privileged() && single()
 }
 
 /// devpts gives EINVAL for a group that is not mapped.

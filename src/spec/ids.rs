@@ -104,7 +104,7 @@ fn fill<'a>(inside: u32, outside: u32, ranges: impl Iterator<Item = &'a IdRange>
     lines
 }
 
-fn line(inside: u32, outside: u32, count: u32) -> LinuxIdMapping {
+pub fn line(inside: u32, outside: u32, count: u32) -> LinuxIdMapping {
     let line = LinuxIdMappingBuilder::default().container_id(inside).host_id(outside).size(count);
     line.build().unwrap_or_default()
 }

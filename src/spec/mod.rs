@@ -15,7 +15,7 @@ mod default;
 mod devices;
 mod env;
 mod error;
-mod fit;
+pub mod fit;
 pub mod ids;
 mod json;
 pub mod mount;

@@ -4,6 +4,7 @@
 
 use crate::kernel::libc_flags as o;
 use crate::spec::caps::mask;
+use crate::spec::fit::setgroups_denied;
 use crate::stage::{Ground, Move, Stage};
 use crate::step::{CapSets, Step};
 
@@ -60,7 +61,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
             "a change from root to another user clears the permitted set, unless it is kept",
         ));
     }
-    if may_set_groups(ground) {
+    if !setgroups_denied(&ground.container.spec, &ground.host) {
         let mut gids = user.additional_gids().clone().unwrap_or_default();
         gids.dedup();
         moves.push(Move::child(
@@ -91,16 +92,4 @@ fn moves(ground: &Ground) -> Vec<Move> {
         "a change of ids clears it: if the host's process dies, the container must not stay behind",
     ));
     moves
-}
-
-/// With a map of one id made without help, setgroups(2) was given up for the map.
-fn may_set_groups(ground: &Ground) -> bool {
-    let mapped = ground
-        .container
-        .spec
-        .linux()
-        .as_ref()
-        .and_then(|linux| linux.gid_mappings().as_ref())
-        .map_or(0, Vec::len);
-    !super::userns::is_apart(ground) || ground.host.uid == 0 || mapped > 1
 }
