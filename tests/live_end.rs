@@ -179,7 +179,15 @@ fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
         let learnctr = running.0.id();
         let process = if which == 0 {
             let mut lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map_while(Result::ok);
-            let left = lines.find(|line| line.contains("\"event\":\"left\",\"stage\":\"exec\"")).unwrap();
+            let mut left = |stage: &str| {
+                let event = format!("\"event\":\"left\",\"stage\":\"{stage}\"");
+                lines.find(|line| line.contains(&event)).unwrap()
+            };
+            // It waits for who reads, so that this is there before the end: much to be taken back.
+            left("image");
+            let upper = place.data().join("containers").join(&id).join("upper");
+            (0..500).for_each(|number| drop(File::create(upper.join(format!("file-{number}"))).unwrap()));
+            let left = left("exec");
             std::thread::spawn(move || lines.count());
             serde_json::from_str::<serde_json::Value>(&left).unwrap()["pid"].as_i64().unwrap() as i32
         } else {
