@@ -16,7 +16,7 @@ die() { say "$@"; exit 125; }
 # Files must belong to root on the disks, whoever builds them.
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else unshare --map-root-user "$@"; fi; }
 
-# Debian's kernel and a static busybox, downloaded and unpacked: nothing is installed.
+# Debian's kernel, a static busybox and AppArmor's compiler, downloaded and unpacked: nothing is installed.
 fetch() {
     [ -e "$cache/linux/ready" ] && return
     command -v apt-get dpkg-deb >/dev/null || die "no apt-get here: Debian's kernel cannot be fetched"
@@ -36,9 +36,9 @@ fetch() {
     [ -n "$wanted" ] || die "apt knows no kernel package here (apt-get update?)"
     # Ubuntu keeps the modules in a package beside the image.
     wanted="$wanted $(apt-cache depends "$wanted" | sed -n 's/^ *Depends: \(linux-modules-[0-9].*\)/\1/p')"
-    (cd "$cache/deb" && apt-get download -qq $wanted busybox-static) >&2 ||
-        { apt-get update -qq >&2 && (cd "$cache/deb" && apt-get download -qq $wanted busybox-static) >&2; } ||
-        die "apt-get download $wanted busybox-static failed"
+    (cd "$cache/deb" && apt-get download -qq $wanted busybox-static apparmor) >&2 ||
+        { apt-get update -qq >&2 && (cd "$cache/deb" && apt-get download -qq $wanted busybox-static apparmor) >&2; } ||
+        die "apt-get download $wanted busybox-static apparmor failed"
     local deb
     for deb in "$cache"/deb/*.deb; do dpkg-deb -x "$deb" "$cache/linux"; done
     rm -rf "$cache/deb"
@@ -99,6 +99,10 @@ root_disk() {
     for word in /lib/*/libnss_files.so* /lib64/libnss_files.so*; do add "$word"; done
     cp "$repo/build/vm/init" "$base/init"
     cp "$cache/linux/bin/busybox" "$base/usr/sbin/busybox"
+    # Never installed here, where it would confine this machine's programs.
+    for word in "$cache"/linux/{,usr/}sbin/apparmor_parser; do
+        [ ! -e "$word" ] || { cp "$word" "$base/usr/sbin/" && for dir in $(ldd "$word" | grep -o '/[^ ]*'); do add "$dir"; done; }
+    done
     # The kernel itself loads what is asked for (overlay, veth) by this path.
     ln -sf busybox "$base/usr/sbin/modprobe"
     [ -L "$base/sbin" ] || { mkdir -p "$base/sbin" && ln -sf /usr/sbin/busybox "$base/sbin/modprobe"; }
@@ -181,7 +185,8 @@ boot() {
 
     # An emulator translates each program's code anew when it is at another address, and the detours against speculation
     # are dear to it. Without both, and with a clock that is read without leaving the machine, it is three times as fast.
-    local quick="norandmaps mitigations=off init_on_alloc=0 tsc=reliable"
+    # A busy machine gives the emulator no time at the wrong moment: then "IO-APIC + timer doesn't work" is a panic at boot.
+    local quick="norandmaps mitigations=off init_on_alloc=0 tsc=reliable no_timer_check"
     local serial=(-display none -serial "file:$work/console" -monitor none)
     [ "$console" = shell ] && serial=(-nographic)
     timeout --foreground "$limit" qemu-system-x86_64 -M q35 -accel "${VM_ACCEL:-tcg}" -cpu max -m 1536 -smp 2 -nic none -no-reboot \

@@ -43,7 +43,7 @@ impl Prepared {
         }
         let mut container = Container::asked(options, &host)?;
         crate::spec::users::look_up(&mut container)?;
-        labels(&mut container, &host);
+        labels(&container, &host)?;
         container.notes.extend(orphans(&container));
         let skips = |id: &str| ways.skip.iter().any(|skip| skip == id);
         if skips("pivot-root") {
@@ -125,19 +125,27 @@ fn orphans(container: &Container) -> Option<Note> {
     Some(Note::new("clone", text))
 }
 
-/// A label is asked for where no module can give it: that is said.
-fn labels(container: &mut Container, host: &Host) {
-    let Some(process) = container.spec.process() else { return };
-    let asked = [("apparmor", process.apparmor_profile()), ("selinux", process.selinux_label())];
-    let lost = |(module, label): &(&str, &Option<String>)| {
-        let label = label.as_ref().filter(|label| !label.is_empty() && !host.lsm.has(module))?;
-        Some(Note::new(
-            "limits",
-            format!("{label}: this kernel has no {module}, so nothing confines by that name"),
-        ))
-    };
-    let notes: Vec<Note> = asked.iter().filter_map(lost).collect();
-    container.notes.extend(notes);
+/// What is to confine the command, and cannot, is refused, not left out; as runc refuses it.
+fn labels(container: &Container, host: &Host) -> Result<(), crate::spec::Error> {
+    let Some(process) = container.spec.process() else { return Ok(()) };
+    let asked = [
+        ("apparmor", "process.apparmorProfile", process.apparmor_profile()),
+        ("selinux", "process.selinuxLabel", process.selinux_label()),
+    ];
+    for (module, at, label) in asked {
+        let Some(label) = label.as_deref().filter(|label| !["", "unconfined"].contains(label)) else {
+            continue;
+        };
+        if !host.lsm.has(module) {
+            let found =
+                format!("{label}, but this kernel runs no {module}: nothing would confine by that name");
+            let names = host.lsm.names.join(", ");
+            let expected =
+                format!("none, or a kernel with {module} (/sys/kernel/security/lsm; here: {names})");
+            return Err(crate::spec::Error::new(at, found, expected));
+        }
+    }
+    Ok(())
 }
 
 fn filter(

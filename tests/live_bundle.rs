@@ -345,3 +345,89 @@ fn what_is_frozen_and_not_thawed_ends_too() {
         assert!(bundles.place.left(&id).is_empty());
     }
 }
+
+/// Everything but a mount is allowed, as Docker's own profile has it. Gone from the kernel with this value.
+struct Profile(String);
+
+impl Profile {
+    fn new() -> Option<Profile> {
+        let name = format!("learnctr-test-{}", std::process::id());
+        let runs = fs::read_to_string("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+        if runs.trim() != "Y" {
+            println!("skipped: this kernel runs no AppArmor");
+        } else if !Profile::parsed("--replace", &name) {
+            println!("skipped: there is no apparmor_parser(8), or it may not load a profile here");
+        } else {
+            return Some(Profile(name));
+        }
+        None
+    }
+
+    fn parsed(option: &str, name: &str) -> bool {
+        let rules = "capability, file, network, umount, signal, deny mount,";
+        let profile = format!("profile {name} flags=(attach_disconnected) {{ {rules} }}");
+        let shell = format!("echo '{profile}' | apparmor_parser --skip-cache --quiet {option}");
+        Command::new("sh")
+            .args(["-c", &shell])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        Profile::parsed("--remove", &self.0);
+    }
+}
+
+#[test]
+fn apparmor_confines_what_docker_asked_for_and_a_profile_that_is_not_there_is_named() {
+    let Some(bundles) = Bundles::new() else { return };
+    let Some(profile) = Profile::new() else { return };
+    let docker = bundles.place.path().join("docker");
+    fs::create_dir(&docker).unwrap();
+    let mut config: Value = serde_json::from_str(include_str!("docker/config.json")).unwrap();
+    config["process"]["apparmorProfile"] = json!(profile.0);
+    config["process"]["capabilities"]["effective"].as_array_mut().unwrap().push(json!("CAP_SYS_ADMIN"));
+    for set in ["permitted", "bounding"] {
+        config["process"]["capabilities"][set] = config["process"]["capabilities"]["effective"].clone();
+    }
+    let script = "cat /proc/self/attr/current; mount -t tmpfs x /tmp 2>&1; exec sleep 60";
+    config["process"]["args"] = json!(["sh", "-c", script]);
+    config["root"] = json!({"path": bundles.tree});
+    fs::write(docker.join("config.json"), config.to_string()).unwrap();
+    let docker = docker.to_str().unwrap();
+
+    let label = format!("{} (enforce)", profile.0);
+    let recorded = bundles.place.says(&["step", "--auto", "--json", "--bundle", docker]);
+    let views = recorded.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let seen: Vec<String> =
+        views.map(|event| event.to_string()).filter(|event| event.contains(&label)).collect();
+    assert!(seen.iter().any(|event| event.contains("lsm_label")), "{recorded}");
+
+    drop(profile);
+    let output = bundles.place.run(&["run", "--bundle", docker]);
+    assert!(
+        !output.status.success() && errors(&output).contains("no profile of that name"),
+        "{}",
+        errors(&output)
+    );
+}
+
+#[test]
+fn what_no_module_would_confine_is_refused() {
+    let Some(bundles) = Bundles::new() else { return };
+    let modules = learnctr::host::Host::look().lsm;
+    for (module, place) in [("apparmor", "apparmorProfile"), ("selinux", "selinuxLabel")] {
+        if modules.has(module) {
+            continue;
+        }
+        let output = bundles.run("true", |config| config["process"][place] = json!("shop"));
+        let said = errors(&output);
+        assert!(
+            !output.status.success() && said.contains(place) && said.contains("nothing would confine"),
+            "{said}"
+        );
+    }
+}

@@ -192,7 +192,11 @@ fn privilege(case: &Case, failed: &Call) -> Vec<Cause> {
         found.extend(cause(text, outer(case, "--security-opt systempaths=unconfined")));
     }
     if let Some(label) = case.host.lsm.label.as_ref().filter(|label| !label.starts_with("unconfined")) {
-        found.extend(cause(format!("the security module may refuse it to {label}"), None));
+        let text = format!("the security module may refuse it to {label}");
+        found.extend(cause(
+            text,
+            outer(case, "--security-opt apparmor=unconfined --security-opt label=disable"),
+        ));
     }
     if case.host.seccomp_filtered {
         let text = "a seccomp filter is on us already and may refuse it";

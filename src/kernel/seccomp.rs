@@ -66,8 +66,8 @@ fn refused<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Error 
 }
 
 /// Before 2.6.1 libseccomp does not come to an end with some rules about several arguments; a filter as long as the
-/// kernel takes it is generated in a hundredth of this.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// kernel takes it is generated in a thousandth of this, but a busy emulated machine is slower by as much.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Generate the filter of an OCI profile.
 pub fn compile(profile: &LinuxSeccomp) -> Result<Program, Error> {

@@ -155,7 +155,8 @@ const OWN_FILTER: &str = "the container's own seccomp filter, which is loaded al
 const ALLOW_IT: &str =
     "allow {call} in the profile, or give --security-opt no-new-privileges, with which the filter comes last";
 const CONFINED: &str = "the security module may refuse it to {label}, as which learnctr runs";
-const LOOK_IN_LOG: &str = "`dmesg | grep -i denied` or `ausearch -m avc` has the refusal, if it was that";
+const LOOK_IN_LOG: &str = "`dmesg | grep -i denied` or `ausearch -m avc` has the refusal, if it was that; an outer container is \
+                           freed by `--security-opt apparmor=unconfined` or `label=disable` (Docker, podman)";
 const FREE_SPACE: &str =
     "`df -h {nearest}; df -i {nearest}`; keep the containers elsewhere: LEARNCTR_DATA=DIR";
 

@@ -59,8 +59,13 @@ impl Scene<'_> {
                 Some((root, path.clone()))
             }
             At::Proc(path) => {
-                let proc = self.root()?.join("proc");
-                Some((fs::open_in(&top, &proc, o::O_PATH | o::O_DIRECTORY, 0).ok()?, path.clone()))
+                let proc =
+                    fs::open_in(&top, &self.root()?.join("proc"), o::O_PATH | o::O_DIRECTORY, 0).ok()?;
+                // `self` would be whoever looks, and nobody in a procfs of another namespace.
+                let number = || Some(self.status("NSpid")?.split_whitespace().next_back()?.to_owned());
+                let of_itself =
+                    path.strip_prefix("self").ok().and_then(|rest| Some(Path::new(&number()?).join(rest)));
+                Some((proc, of_itself.unwrap_or_else(|| path.clone())))
             }
         }
     }

@@ -23,6 +23,13 @@ pub const ALL: &[Pitfall] = &[
         "do not skip the stage mounts, or leave the setting out too: --skip limits",
     ),
     Pitfall::new(
+        "write",
+        Errno::ENOENT,
+        "AppArmor was told `{text}`, and no profile of that name is loaded into the kernel",
+        |s| Some(is_label(s)),
+        "{sudo}apparmor_parser -r FILE loads one, {sudo}aa-status lists those that are (Docker loads docker-default when it starts); or --security-opt apparmor=unconfined",
+    ),
+    Pitfall::new(
         "openat2",
         Errno::ENOENT,
         "this kernel, {kernel}, has no setting {path} in the namespaces of the container: it was built without it, or it is the machine's and not a namespace's",
@@ -165,6 +172,10 @@ pub const ALL: &[Pitfall] = &[
 
 fn is_sysctl(s: &Scene) -> bool {
     matches!(s.step(), Step::Write { path: At::Proc(path), .. } if path.starts_with("sys"))
+}
+
+fn is_label(s: &Scene) -> bool {
+    matches!(s.step(), Step::Write { path: At::Proc(path), text } if path.starts_with("self/attr") && text.starts_with("exec "))
 }
 
 fn is_score(s: &Scene) -> bool {

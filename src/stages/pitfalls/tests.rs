@@ -8,7 +8,7 @@ use crate::kernel::{Errno, libc_flags as o};
 use crate::plan::Plan;
 use crate::stage::Move;
 use crate::stages;
-use crate::step::{Range, Step};
+use crate::step::{At, Range, Step};
 use std::collections::BTreeMap;
 
 fn diagnosed(stage: &str, host: &Host, step: Step, errno: Errno) -> Diagnosis {
@@ -49,6 +49,13 @@ fn sysctls_and_apparmor() {
     let full = host("user.max_user_namespaces", 7);
     let said = diagnosed("userns", &full, user_namespace(), Errno::ENOSPC);
     assert!(!said.causes[0].found && said.causes[0].cause.contains("user.max_user_namespaces"), "{said}");
+}
+
+#[test]
+fn a_profile_that_is_not_loaded() {
+    let profile = Step::Write { path: At::Proc("self/attr/apparmor/exec".into()), text: "exec shop".into() };
+    let said = diagnosed("limits", &Host::default(), profile, Errno::ENOENT);
+    finds(&said, "`exec shop`, and no profile", "apparmor_parser -r");
 }
 
 #[test]
