@@ -2,7 +2,8 @@
 //!
 //! Reading order: [`step`] (one kernel call as data), [`stage`] and [`stages`] (lesson-sized parts and
 //! their ordered table), [`plan`] (all stages for one container, pure data), [`engine`] (the walking of a
-//! plan), [`view`] and [`probes`] (what the kernel says), [`diff`], [`trace`] (what is recorded).
+//! plan), [`refusal`] (what is looked at when the kernel refuses), [`view`] and [`probes`] (what the kernel says),
+//! [`diff`], [`trace`] (what is recorded).
 //!
 //! ```text
 //! cli -> spec -> plan -> engine::session --step--> child -> kernel
@@ -23,6 +24,7 @@ pub mod net;
 pub mod plan;
 pub mod prepare;
 pub mod probes;
+pub mod refusal;
 pub mod spec;
 pub mod stage;
 pub mod stages;

@@ -4,20 +4,11 @@
 //! Next: `engine::session`, which walks it.
 
 use crate::kernel::bpf::explore::Verdict;
-use crate::stage::{Ground, Move, Side, Stage};
+use crate::stage::{Ground, Move, Planned, Side, Stage};
 use crate::stages;
 use oci_spec::runtime::LinuxNamespaceType as Ns;
 use schemars::JsonSchema;
 use serde::Serialize;
-
-/// One stage of a plan.
-#[derive(Clone)]
-pub struct Planned {
-    pub stage: &'static Stage,
-    pub moves: Vec<Move>,
-    /// What is not as it was asked for, and why.
-    pub notes: Vec<String>,
-}
 
 /// All stages with their moves, for one container.
 #[derive(Clone)]

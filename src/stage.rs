@@ -5,6 +5,7 @@
 
 use crate::host::{Host, Place};
 use crate::kernel::Errno;
+use crate::refusal::Scene;
 use crate::spec::Container;
 use crate::step::{Program, Step};
 use std::borrow::Cow;
@@ -88,10 +89,10 @@ pub struct Pitfall {
     /// The system call that refuses, and with what: several with `|` between them, or `*` for any.
     pub call: &'static str,
     pub errno: Errno,
-    /// The cause, as a sentence; what is in braces is put in from the scene ([`crate::engine::scene::Scene::say`]).
+    /// The cause, as a sentence; what is in braces is put in from the scene ([`Scene::say`]).
     pub cause: &'static str,
     /// Whether this is the cause here: looked up, not guessed. `None` where it cannot be told.
-    pub test: fn(&crate::engine::scene::Scene) -> Option<bool>,
+    pub test: fn(&Scene) -> Option<bool>,
     /// What to do next.
     pub mend: &'static str,
 }
@@ -101,11 +102,20 @@ impl Pitfall {
         call: &'static str,
         errno: Errno,
         cause: &'static str,
-        test: fn(&crate::engine::scene::Scene) -> Option<bool>,
+        test: fn(&Scene) -> Option<bool>,
         mend: &'static str,
     ) -> Pitfall {
         Pitfall { call, errno, cause, test, mend }
     }
+}
+
+/// A stage with its moves for one container: what a plan is a list of.
+#[derive(Clone)]
+pub struct Planned {
+    pub stage: &'static Stage,
+    pub moves: Vec<Move>,
+    /// What is not as it was asked for, and why.
+    pub notes: Vec<String>,
 }
 
 /// Everything that a plan is made from. The same ground gives the same plan.
@@ -120,9 +130,21 @@ pub struct Ground<'a> {
 
 impl<'a> Ground<'a> {
     pub fn new(container: &'a Container, host: &'a Host, ways: Ways, choices: Choices) -> Ground<'a> {
-        let places = crate::stages::cgroup::places(container, host, &ways);
+        let places = places(container, host, &ways);
         Ground { container, host, ways, choices, places }
     }
+}
+
+/// The group in each hierarchy where one can be made; none when the container has no group.
+fn places(container: &Container, host: &Host, ways: &Ways) -> Vec<Place> {
+    let linux = container.spec.linux().as_ref();
+    let skipped = ways.skip.iter().any(|skip| skip == "cgroup");
+    let Some(path) = linux.and_then(|linux| linux.cgroups_path().as_ref()).filter(|_| !skipped) else {
+        return Vec::new();
+    };
+    let mut places = host.cgroup.place(&path.to_string_lossy());
+    places.retain(|place| place.writable);
+    places
 }
 
 /// How the container is to be built, as far as that is the learner's choice.

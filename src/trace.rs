@@ -6,10 +6,10 @@
 
 use crate::decode::filter::Filter;
 use crate::diff::Diff;
-use crate::engine::scene::Diagnosis;
 use crate::engine::wire::Outcome;
 use crate::kernel::call::Call;
 use crate::plan::{Printed, PrintedMove, PrintedStage};
+use crate::refusal::Diagnosis;
 use crate::view::KernelView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

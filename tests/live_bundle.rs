@@ -24,11 +24,7 @@ impl Bundles {
             println!("skipped: an ordinary user joins nothing and mounts nothing on the host");
             return None;
         }
-        let place = Place::new();
-        if let Some(reason) = place.refuses() {
-            println!("skipped: no container here: {reason}");
-            return None;
-        }
+        let place = sandbox::prepared()?;
         let tree = place.path().join("tree");
         for layer in ["tools", "base"] {
             let layer = place.data().join("image").join(layer).canonicalize().unwrap();

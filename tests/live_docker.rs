@@ -7,7 +7,7 @@ mod sandbox;
 use learnctr::host::Mode;
 use learnctr::kernel::bpf::{self, Action, Data};
 use learnctr::kernel::ptrace;
-use sandbox::{Place, Running, name, root, soon};
+use sandbox::{Running, name, root, soon};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -150,10 +150,7 @@ fn a_container_of_docker_s_configuration_is_docker_s() {
     if !root() {
         return println!("skipped: Docker's was recorded as root");
     }
-    let place = Place::new();
-    if let Some(reason) = place.refuses() {
-        return println!("skipped: no container here: {reason}");
-    }
+    let Some(place) = sandbox::prepared() else { return };
     let id = name();
     let tree = place.path().join("rootfs");
     for layer in ["tools", "base"] {

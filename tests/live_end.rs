@@ -7,24 +7,13 @@ mod sandbox;
 
 use learnctr::kernel::pty;
 use rustix::process::Signal;
-use sandbox::{LEARNCTR, Place, Running, children_of, kill, name, root, soon};
+use sandbox::{LEARNCTR, Place, Running, children_of, kill, name, prepared, root, soon};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-
-fn prepared() -> Option<Place> {
-    let place = Place::new();
-    match place.refuses() {
-        Some(reason) => {
-            println!("skipped: no container here: {reason}");
-            None
-        }
-        None => Some(place),
-    }
-}
 
 #[track_caller]
 fn nothing_left(place: &Place, name: &str, said: &str) {

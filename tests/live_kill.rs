@@ -262,14 +262,7 @@ fn telling(events: &[String]) -> Vec<usize> {
 
 fn prepared() -> Option<Place> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
-    let place = Place::new();
-    match place.refuses() {
-        Some(reason) => {
-            println!("skipped: no container here: {reason}");
-            None
-        }
-        None => Some(place),
-    }
+    sandbox::prepared()
 }
 
 /// What containers are built in these tests: the second has steps that the first has not.

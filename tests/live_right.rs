@@ -5,21 +5,10 @@
 mod sandbox;
 
 use rustix::process::Signal;
-use sandbox::{LEARNCTR, Place, Running, kill, name, root, soon};
+use sandbox::{LEARNCTR, Place, Running, kill, name, prepared, root, soon};
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Stdio};
-
-fn prepared() -> Option<Place> {
-    let place = Place::new();
-    match place.refuses() {
-        Some(reason) => {
-            println!("skipped: no container here: {reason}");
-            None
-        }
-        None => Some(place),
-    }
-}
 
 /// `KEY value` lines.
 fn fields(text: &str) -> BTreeMap<String, String> {

@@ -3,7 +3,7 @@
 
 mod sandbox;
 
-use sandbox::{Place, name, root};
+use sandbox::{name, root};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -122,10 +122,7 @@ fn seen(log: &str, making: &[&str]) -> BTreeMap<i32, Vec<Seen>> {
 }
 
 fn compared(options: &[&str]) {
-    let place = Place::new();
-    if let Some(reason) = place.refuses() {
-        return println!("skipped: no container here: {reason}");
-    }
+    let Some(place) = sandbox::prepared() else { return };
     // The image of a user namespace is another one, and made before.
     place.says(&[&["run"], options, &["--", "true"]].concat());
     let id = name();

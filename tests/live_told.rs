@@ -6,20 +6,9 @@
 mod sandbox;
 
 use learnctr::host::{Host, Mode};
-use sandbox::{Place, Running, name};
+use sandbox::{Place, Running, name, prepared};
 use serde_json::Value;
 use std::process::{Output, Stdio};
-
-fn prepared() -> Option<Place> {
-    let place = Place::new();
-    match place.refuses() {
-        Some(reason) => {
-            println!("skipped: no container here: {reason}");
-            None
-        }
-        None => Some(place),
-    }
-}
 
 fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ")

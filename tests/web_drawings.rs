@@ -9,7 +9,6 @@ use learnctr::web::export;
 use learnctr::web::run::Progress;
 use learnctr::web::scene::{Row, Scene};
 use learnctr::web::site::Site;
-use sandbox::Place;
 use serde_json::{Value, json};
 
 /// A real run, recorded.
@@ -25,11 +24,7 @@ fn played(lines: &[String]) -> Site {
 
 /// The lines of its trace.
 fn lines(options: &[&str]) -> Option<Vec<String>> {
-    let place = Place::new();
-    if let Some(reason) = place.refuses() {
-        println!("skipped: no container here: {reason}");
-        return None;
-    }
+    let place = sandbox::prepared()?;
     let file = place.path().join("trace.jsonl");
     let shown = file.display().to_string();
     place.run(&[&["step", "--auto", "--trace", &shown], options].concat());

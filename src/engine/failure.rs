@@ -1,11 +1,11 @@
 //! Why does a session not go on? Each failure says the call, its arguments, the errno, the cause and what to
 //! do next, in this order.
 //!
-//! Next: `scene`, which finds the causes.
+//! Next: `crate::refusal`, what the causes are looked up in.
 
-use super::scene::Diagnosis;
 use crate::kernel::process::{self, Ended};
 use crate::kernel::{Errno, libc_flags as o};
+use crate::refusal::Diagnosis;
 use std::path::Path;
 
 /// Why a session does not go on.

@@ -14,7 +14,6 @@ pub mod journal;
 pub mod look;
 pub mod oom;
 pub mod root;
-pub mod scene;
 mod sent;
 pub mod session;
 pub mod wire;

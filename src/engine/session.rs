@@ -2,14 +2,14 @@
 //! each host step's undo is written down first, and whatever happens, everything made is taken back.
 //!
 //! To pause is not to send the next batch. To run through is to send all that need not wait: one engine,
-//! no second way. Next: `crate::cli::step`, who holds a session.
+//! no second way. Next: `end`, and `crate::cli::step`, who holds a session.
 
+mod end;
 mod photo;
 
 pub use super::failure::Failure;
 use super::host;
 use super::journal::Journal;
-use super::scene::{Scene, diagnose};
 use super::sent::{Outstanding, Place, clone_first};
 use super::wire::{Answer, Outcome};
 use crate::decode::filter::{self, Filter};
@@ -17,16 +17,18 @@ use crate::host::Host;
 use crate::kernel::call::{Returned, heard, heard_of, listen};
 use crate::kernel::channel::Channel;
 use crate::kernel::process::{self, Ended};
-use crate::kernel::spawn::{self, Started, Stdio3};
+use crate::kernel::spawn::{Started, Stdio3};
 use crate::kernel::{Errno, libc_flags as o};
-use crate::plan::{Plan, Planned, PrintedMove, PrintedStage};
-use crate::stage::{Move, Side, Stage};
+use crate::plan::{Plan, PrintedMove, PrintedStage};
+use crate::refusal::Scene;
+use crate::stage::{Move, Planned, Side, Stage};
+use crate::stages::pitfalls::diagnose;
 use crate::step::Step;
 use crate::trace::Event;
 use crate::view::KernelView;
 use std::os::fd::OwnedFd;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What the learner wants to be told.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,9 +66,6 @@ pub struct Session<'a> {
     view: Option<KernelView>,
     micros: u64,
 }
-
-/// How long a process that has closed its channel may take until it has ended, or is another program.
-const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 impl<'a> Session<'a> {
     /// Begin: nothing is made yet but the journal.
@@ -253,7 +252,8 @@ impl<'a> Session<'a> {
         });
         let Some((errno, call)) = refusal else { return Ok(()) };
         let at = (place.stage, place.number);
-        let scene = Scene { host: self.host, plan: self.plan, at, pid: self.pid(), one, call, errno };
+        let scene =
+            Scene { host: self.host, stages: &self.plan.stages, at, pid: self.pid(), one, call, errno };
         let diagnosis = diagnose(stage, &scene);
         self.tell(|| Event::Failed { stage: stage.id.to_owned(), diagnosis: diagnosis.clone() });
         Err(Failure::Refused { stage: stage.id, diagnosis: Box::new(diagnosis) })
@@ -402,85 +402,6 @@ impl<'a> Session<'a> {
             self.channel = None;
         }
         Ok(())
-    }
-
-    /// Whether the process is another program now, or was and has ended: end-of-file on the channel can
-    /// mean either, or that the child is about to be gone.
-    fn is_executed(&mut self) -> bool {
-        let Some(pid) = self.pid() else { return false };
-        let init = self.plan.stages.iter().any(|planned| planned.moves.iter().any(|m| m.step == Step::Init));
-        let until = Instant::now() + LAST_MOMENTS;
-        while !self.has_ended() && Instant::now() < until {
-            // A process that is ending has no command line any more, and no executable.
-            let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let name = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
-            if !name.is_empty() && (init || name != spawn::CHILD.as_bytes()) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        self.ended.is_some()
-    }
-
-    /// The child has closed its end: wait until it has ended too, to say how.
-    fn died(&mut self, place: Place) -> Failure {
-        let until = Instant::now() + LAST_MOMENTS;
-        while !self.has_ended() && Instant::now() < until {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        Failure::Died { stage: self.stage(place).id, ended: self.ended }
-    }
-
-    /// Whether the container's first process has ended; its status is kept.
-    pub fn has_ended(&mut self) -> bool {
-        if self.ended.is_none()
-            && let Some(pid) = self.pid()
-        {
-            self.ended = process::wait(pid, false).unwrap_or(Some(Ended::Exited(0)));
-        }
-        self.ended.is_some()
-    }
-
-    /// How it ended, if it did: the status as a shell has it.
-    pub fn status(&mut self) -> Option<i32> {
-        self.has_ended();
-        self.ended.map(|ended| match ended {
-            Ended::Exited(status) => status,
-            Ended::Signalled(signal) => 128 + signal,
-        })
-    }
-
-    /// End the container and take back everything, the last first. What could not be taken back is given.
-    pub fn finish(mut self) -> Vec<(Step, Errno)> {
-        self.take_back()
-    }
-
-    fn take_back(&mut self) -> Vec<(Step, Errno)> {
-        let _ = self.join_beside();
-        // The new process is ours to end: its number is in an answer that may not have been taken yet.
-        let _ = self.collect();
-        self.channel = None;
-        self.terminal = None;
-        for pid in [self.pid, self.middle].into_iter().flatten() {
-            if self.ended.is_none() {
-                let _ = process::kill(pid, o::SIGKILL);
-                // A frozen process of v1 dies only when it is thawed: the group's undo does that.
-                let _ = host::thaw(self.plan);
-                let _ = process::wait(pid, true);
-                self.ended = Some(Ended::Signalled(o::SIGKILL));
-            }
-        }
-        let adopts = |one: &Move| one.step == Step::Adopt;
-        if self.pid().is_some() && self.plan.stages.iter().any(|planned| planned.moves.iter().any(adopts)) {
-            let _ = host::end_adopted();
-        }
-        self.journal.take().map_or_else(Vec::new, Journal::undo)
-    }
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        self.take_back();
     }
 }
 

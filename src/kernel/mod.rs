@@ -1,5 +1,5 @@
 //! Which kernel calls does learnctr make? All of them are here, and so is every `unsafe` block: nothing
-//! outside this folder names `libc`, `nix` or `unsafe` (tests/house.rs holds that).
+//! outside this folder names `libc`, `nix`, `rustix` or `unsafe` (tests/house.rs holds that).
 //!
 //! Next: `crate::engine`, which decides when they are made.
 #![allow(unsafe_code)]

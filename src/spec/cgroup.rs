@@ -11,7 +11,8 @@ pub use v2::v2;
 
 use super::{Error, Note};
 use oci_spec::runtime::{
-    LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxResources, LinuxThrottleDevice,
+    LinuxCpu, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxResources,
+    LinuxThrottleDevice,
 };
 
 /// One value for one file of a control group.
@@ -111,6 +112,15 @@ pub fn weight_of_shares(shares: u64) -> u64 {
 /// `blkio.weight`, 10 to 1000, as `io.weight`, 1 to 10000.
 fn weight_of_blkio(weight: u16) -> u64 {
     1 + u64::from(weight.clamp(10, 1000) - 10) * 9999 / 990
+}
+
+/// On which processors and memory nodes: the same in both versions.
+fn cpuset(cpu: &LinuxCpu, limits: &mut Limits) {
+    for (file, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
+        if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
+            limits.add("cpuset", file, list);
+        }
+    }
 }
 
 /// What is limited, and at which device.

@@ -61,7 +61,7 @@ fn moves(ground: &Ground) -> Vec<Move> {
             "a change from root to another user clears the permitted set, unless it is kept",
         ));
     }
-    if !setgroups_denied(&ground.container.spec, &ground.host) {
+    if !setgroups_denied(&ground.container.spec, ground.host) {
         let mut gids = user.additional_gids().clone().unwrap_or_default();
         gids.dedup();
         moves.push(Move::child(

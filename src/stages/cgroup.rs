@@ -2,11 +2,11 @@
 //!
 //! Next: `veth`.
 
-use crate::host::{Host, cgroup::Place};
+use crate::host::cgroup::Place;
 use crate::kernel::devices::v1_lines;
 use crate::kernel::libc_flags as o;
-use crate::spec::{Container, cgroup as limits};
-use crate::stage::{Ground, Move, Stage, Ways};
+use crate::spec::cgroup as limits;
+use crate::stage::{Ground, Move, Stage};
 use crate::step::{At, Step};
 use oci_spec::runtime::{LinuxNamespaceType as Ns, LinuxResources};
 use std::path::{Path, PathBuf};
@@ -23,18 +23,6 @@ pub static STAGE: Stage = Stage {
     pitfalls: super::pitfalls::cgroup::ALL,
     moves,
 };
-
-/// The group in each hierarchy where one can be made; none when the container has no group.
-pub fn places(container: &Container, host: &Host, ways: &Ways) -> Vec<Place> {
-    let linux = container.spec.linux().as_ref();
-    let skipped = ways.skip.iter().any(|skip| skip == STAGE.id);
-    let Some(path) = linux.and_then(|linux| linux.cgroups_path().as_ref()).filter(|_| !skipped) else {
-        return Vec::new();
-    };
-    let mut places = host.cgroup.place(&path.to_string_lossy());
-    places.retain(|place| place.writable);
-    places
-}
 
 /// The controller's group of this container.
 pub fn of_controller<'a>(places: &'a [Place], name: &str) -> Option<&'a Place> {

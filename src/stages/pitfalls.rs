@@ -1,5 +1,5 @@
-//! What can go wrong at any stage? Causes that are not of one stage alone: privilege, an outer container's
-//! filter, a path that leads nowhere, a full disk.
+//! Why was a step refused? The pitfalls of its stage are gone through, and each is tested against the scene. Then those of
+//! no one stage: privilege, an outer container's filter, a path that leads nowhere, a full disk.
 //!
 //! Next: each stage's own, a file a stage.
 
@@ -20,10 +20,51 @@ mod tests;
 pub mod userns;
 pub mod veth;
 
-use crate::engine::scene::Scene;
-use crate::engine::scene::files::Obstacle;
 use crate::kernel::Errno;
-use crate::stage::Pitfall;
+use crate::kernel::call::heard;
+use crate::refusal::files::Obstacle;
+use crate::refusal::{Cause, Diagnosis, Scene};
+use crate::stage::{Pitfall, Stage};
+
+/// Find the causes of a refusal: one that is found so excludes those that are merely possible.
+pub fn diagnose(stage: &Stage, scene: &Scene) -> Diagnosis {
+    let name = scene.call_name();
+    let named = |pitfall: &Pitfall| pitfall.call.split('|').any(|call| call == "*" || call == name);
+    let test = |table: &'static [Pitfall]| {
+        let fits = |pitfall: &&Pitfall| pitfall.errno == scene.errno && named(pitfall);
+        table.iter().filter(fits).map(|pitfall| ((pitfall.test)(scene), pitfall)).collect::<Vec<_>>()
+    };
+    let is_found = |tested: &[(Option<bool>, &Pitfall)]| tested.iter().any(|(test, _)| *test == Some(true));
+    // What the stage itself knows says more than what is so at any stage.
+    let mut tested = test(stage.pitfalls);
+    if !is_found(&tested) {
+        tested.extend(test(COMMON));
+    }
+    let found = is_found(&tested);
+    let mut causes: Vec<Cause> = tested
+        .into_iter()
+        .filter(|(test, _)| if found { *test == Some(true) } else { test.is_none() })
+        .map(|(test, pitfall)| Cause {
+            cause: scene.say(pitfall.cause),
+            found: test == Some(true),
+            mend: scene.say(pitfall.mend),
+        })
+        .collect();
+    if causes.is_empty() {
+        let why = scene.errno.text().to_lowercase();
+        causes.push(Cause {
+            cause: scene.say(&format!("none of those that this stage knows: {why}, of {{path}}")),
+            found: false,
+            mend: format!(
+                "`man 2 {name}` has under ERRORS when {} is given; `learnctr doctor` says what this machine allows",
+                scene.errno.name()
+            ),
+        });
+    }
+    // The looking made calls of its own, which are no step's.
+    heard();
+    Diagnosis { step: scene.step().to_string(), call: scene.call.clone(), errno: scene.errno, causes }
+}
 
 const OUTSIDE: &str = "run learnctr outside of it, or start the outer container with `--security-opt seccomp=unconfined \
                        --cap-add SYS_ADMIN` (Docker, podman)";

@@ -7,8 +7,8 @@ use super::palette::{BOLD, DIM, KERNEL};
 use super::stage::{duration, heading, indented, prose};
 use super::text::{Line, Row, Tone, block, join_lines};
 use crate::diff::Diff;
-use crate::engine::scene::Diagnosis;
 use crate::plan::Printed;
+use crate::refusal::Diagnosis;
 use crate::stage::Stage;
 use anstyle::Style;
 

@@ -5,10 +5,10 @@
 
 use crate::decode::filter::Filter;
 use crate::diff::{Diff, diff};
-use crate::engine::scene::Diagnosis;
 use crate::engine::wire::Outcome;
 use crate::kernel::call::Call;
 use crate::plan::{Printed, PrintedMove, PrintedStage};
+use crate::refusal::Diagnosis;
 use crate::trace::{Event, Record};
 use crate::view::KernelView;
 

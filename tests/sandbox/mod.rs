@@ -138,6 +138,16 @@ impl Place {
     }
 }
 
+/// A place where containers can be built; where none can, the test says that it is skipped, and why.
+pub fn prepared() -> Option<Place> {
+    let place = Place::new();
+    let reason = place.refuses();
+    if let Some(reason) = &reason {
+        println!("skipped: no container here: {reason}");
+    }
+    reason.is_none().then_some(place)
+}
+
 fn find(dir: &Path, name: &str, deep: usize, left: &mut Vec<String>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().contains(name) {

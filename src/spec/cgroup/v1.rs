@@ -3,7 +3,7 @@
 //! Next: `v2`.
 
 use super::super::Error;
-use super::{Limits, rdma, throttles};
+use super::{Limits, cpuset, rdma, throttles};
 use oci_spec::runtime::LinuxResources;
 
 /// The writes for `linux.resources` in the hierarchies of cgroup v1.
@@ -97,11 +97,7 @@ fn cpu(resources: &LinuxResources, limits: &mut Limits) {
     if let Some(idle) = cpu.idle() {
         limits.try_add("cpu", "idle", idle);
     }
-    for (file, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
-        if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
-            limits.add("cpuset", file, list);
-        }
-    }
+    cpuset(cpu, limits);
 }
 
 fn io(resources: &LinuxResources, limits: &mut Limits) {

@@ -3,7 +3,7 @@
 //! Next: `crate::stages::cgroup`.
 
 use super::super::Error;
-use super::{Limits, rdma, swap_alone, throttles, weight_of_blkio, weight_of_shares};
+use super::{Limits, cpuset, rdma, swap_alone, throttles, weight_of_blkio, weight_of_shares};
 use oci_spec::runtime::LinuxResources;
 
 /// The writes for `linux.resources` in the one hierarchy of cgroup v2; device rules are a BPF program there.
@@ -77,11 +77,7 @@ fn cpu(resources: &LinuxResources, limits: &mut Limits) {
     if real_time {
         limits.lost("cpu.realtimeRuntime", "cgroup v2 has no groups for real-time processes");
     }
-    for (file, list) in [("cpus", cpu.cpus()), ("mems", cpu.mems())] {
-        if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
-            limits.add("cpuset", file, list);
-        }
-    }
+    cpuset(cpu, limits);
 }
 
 fn io(resources: &LinuxResources, limits: &mut Limits) {

@@ -2,9 +2,9 @@
 //!
 //! Next: [`super::seccomp`].
 
-use crate::engine::scene::Scene;
-use crate::engine::scene::process::SETPCAP;
 use crate::kernel::Errno;
+use crate::refusal::Scene;
+use crate::refusal::process::SETPCAP;
 use crate::stage::Pitfall;
 use crate::step::Step;
 

@@ -3,6 +3,7 @@
 //! Next: [`super::veth`].
 
 use crate::kernel::Errno;
+use crate::refusal::process::SYS_ADMIN;
 use crate::stage::Pitfall;
 
 pub const ALL: &[Pitfall] = &[
@@ -139,7 +140,7 @@ pub const ALL: &[Pitfall] = &[
         |s| {
             Some(
                 s.controller().as_deref() == Some("devices")
-                    && (s.in_user_namespace()? || s.lacks_cap(21)?),
+                    && (s.in_user_namespace()? || s.lacks_cap(SYS_ADMIN)?),
             )
         },
         "start learnctr as root of the machine",
@@ -162,7 +163,7 @@ pub const ALL: &[Pitfall] = &[
         "bpf",
         Errno::EPERM,
         "a device program asks for CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN, in the machine's first user namespace",
-        |s| Some(s.in_user_namespace()? || s.lacks_cap(21)?),
+        |s| Some(s.in_user_namespace()? || s.lacks_cap(SYS_ADMIN)?),
         "start learnctr as root of the machine; an ordinary user's container is held by its user namespace in place of it",
     ),
     Pitfall::new(
@@ -176,7 +177,7 @@ pub const ALL: &[Pitfall] = &[
         "unshare",
         Errno::EPERM,
         "the process lacks CAP_SYS_ADMIN, which a cgroup namespace asks for",
-        |s| s.lacks_cap(21),
+        |s| s.lacks_cap(SYS_ADMIN),
         "start learnctr as root, or leave it out: --cgroupns host",
     ),
 ];

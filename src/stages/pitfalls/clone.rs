@@ -3,8 +3,9 @@
 //! Next: [`super::cgroup`].
 
 use super::userns::apparmor;
-use crate::engine::scene::Scene;
 use crate::kernel::Errno;
+use crate::refusal::Scene;
+use crate::refusal::process::{KINDS, SYS_ADMIN};
 use crate::stage::Pitfall;
 use crate::step::{At, Step};
 use std::path::Path;
@@ -17,7 +18,7 @@ pub const ALL: &[Pitfall] = &[
         "unshare|clone|clone3|setns|mount",
         Errno::EPERM,
         "each namespace but a user namespace asks for CAP_SYS_ADMIN, and {user} has it only in a user namespace of its own, which was left out",
-        |s| Some(s.without("userns") && s.host.uid != 0 && s.lacks_cap(21)?),
+        |s| Some(s.without("userns") && s.host.uid != 0 && s.lacks_cap(SYS_ADMIN)?),
         AS_ROOT,
     ),
     Pitfall::new(
@@ -31,7 +32,7 @@ pub const ALL: &[Pitfall] = &[
         "unshare|clone|clone3",
         Errno::EPERM,
         "the process lacks CAP_SYS_ADMIN, which every namespace but a user namespace asks for",
-        |s| Some((!s.without("userns") || s.host.uid == 0) && s.lacks_cap(21)?),
+        |s| Some((!s.without("userns") || s.host.uid == 0) && s.lacks_cap(SYS_ADMIN)?),
         AS_ROOT,
     ),
     Pitfall::new(
@@ -119,18 +120,8 @@ fn is_offsets(s: &Scene) -> bool {
 
 impl Scene<'_> {
     fn lacks_namespace_kind(&self) -> Option<bool> {
-        use crate::kernel::libc_flags as o;
         let flags = self.namespace_flags();
-        let kinds = [
-            (o::CLONE_NEWNS, "mnt"),
-            (o::CLONE_NEWPID, "pid"),
-            (o::CLONE_NEWNET, "net"),
-            (o::CLONE_NEWUTS, "uts"),
-            (o::CLONE_NEWIPC, "ipc"),
-            (o::CLONE_NEWCGROUP, "cgroup"),
-            (o::CLONE_NEWTIME, "time"),
-        ];
         let there = |kind: &str| Path::new("/proc/self/ns").join(kind).symlink_metadata().is_ok();
-        Some(kinds.iter().any(|(flag, kind)| flags & *flag as u64 != 0 && !there(kind)))
+        Some(KINDS.iter().any(|(flag, kind)| flags & *flag as u64 != 0 && !there(kind)))
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Next: [`super::life`].
 
-use crate::engine::scene::program::Found;
 use crate::kernel::Errno;
+use crate::refusal::program::Found;
 use crate::stage::Pitfall;
 use crate::step::Step;
 
@@ -141,7 +141,7 @@ pub const ALL: &[Pitfall] = &[
     ),
 ];
 
-fn by_name(s: &crate::engine::scene::Scene) -> Option<bool> {
+fn by_name(s: &crate::refusal::Scene) -> Option<bool> {
     match s.step() {
         Step::Exec(command) => Some(!command.args.first()?.contains('/')),
         _ => None,

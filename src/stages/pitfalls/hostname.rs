@@ -3,6 +3,7 @@
 //! Next: [`super::limits`].
 
 use crate::kernel::Errno;
+use crate::refusal::process::SYS_ADMIN;
 use crate::stage::Pitfall;
 use crate::step::Step;
 
@@ -18,7 +19,7 @@ pub const ALL: &[Pitfall] = &[
         "sethostname|setdomainname",
         Errno::EPERM,
         "the process lacks CAP_SYS_ADMIN in the user namespace that owns its UTS namespace",
-        |s| s.lacks_cap(21),
+        |s| s.lacks_cap(SYS_ADMIN),
         "the name is set before the capabilities go: the stage hostname comes before caps",
     ),
     Pitfall::new(

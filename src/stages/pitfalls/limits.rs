@@ -2,9 +2,9 @@
 //!
 //! Next: [`super::caps`].
 
-use crate::engine::scene::Scene;
-use crate::engine::scene::process::SYS_RESOURCE;
 use crate::kernel::Errno;
+use crate::refusal::Scene;
+use crate::refusal::process::SYS_RESOURCE;
 use crate::stage::Pitfall;
 use crate::step::{At, Step};
 use std::path::Path;

@@ -2,12 +2,13 @@
 //!
 //! Next: [`super::pivot_root`].
 
-use super::userns::apparmor;
-use crate::engine::scene::Scene;
-use crate::engine::scene::files::Obstacle;
-use crate::engine::scene::program::is_character_device;
+use super::userns::APPARMOR_MOUNT;
 use crate::kernel::Errno;
 use crate::kernel::libc_flags as o;
+use crate::refusal::Scene;
+use crate::refusal::files::Obstacle;
+use crate::refusal::process::MKNOD;
+use crate::refusal::program::is_character_device;
 use crate::stage::Pitfall;
 use crate::step::{At, Kind, Step};
 
@@ -160,13 +161,7 @@ pub const ALL: &[Pitfall] = &[
         },
         "mount it on the host and bind it in: -v /mnt:/mnt",
     ),
-    Pitfall::new(
-        "mount",
-        Errno::EPERM,
-        "AppArmor gives no capabilities in a user namespace to programs without a profile of their own (Ubuntu)",
-        apparmor,
-        "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
+    APPARMOR_MOUNT,
     Pitfall::new(
         "mount",
         Errno::EBUSY,
@@ -192,7 +187,7 @@ pub const ALL: &[Pitfall] = &[
         "mknodat",
         Errno::EPERM,
         "the device rules of the control group that learnctr is in do not allow to make this node",
-        |s| if s.lacks_cap(27)? { Some(false) } else { None },
+        |s| if s.lacks_cap(MKNOD)? { Some(false) } else { None },
         "`cat /sys/fs/cgroup/devices/*/devices.list`; an outer container allows it with --device-cgroup-rule",
     ),
     Pitfall::new(

@@ -2,9 +2,10 @@
 //!
 //! Next: [`super::mounts`].
 
-use super::userns::apparmor;
-use crate::engine::scene::Scene;
+use super::userns::{APPARMOR_MOUNT, apparmor};
 use crate::kernel::Errno;
+use crate::refusal::Scene;
+use crate::refusal::process::DAC_OVERRIDE;
 use crate::stage::Pitfall;
 
 const ELSEWHERE: &str =
@@ -36,18 +37,12 @@ pub const ALL: &[Pitfall] = &[
         |s| Some(s.asks_for("overlay") && s.in_user_namespace()? && !s.host.at_least(5, 11)),
         "as root without --userns; or a newer kernel",
     ),
-    Pitfall::new(
-        "mount",
-        Errno::EPERM,
-        "AppArmor gives no capabilities in a user namespace to programs without a profile of their own (Ubuntu)",
-        apparmor,
-        "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-    ),
+    APPARMOR_MOUNT,
     Pitfall::new(
         "mount",
         Errno::EACCES,
         "overlay keeps a directory of mode 0 in work, and whoever mounts it needs CAP_DAC_OVERRIDE to enter that",
-        |s| Some(s.asks_for("overlay") && s.lacks_cap(1)?),
+        |s| Some(s.asks_for("overlay") && s.lacks_cap(DAC_OVERRIDE)?),
         "start learnctr with CAP_DAC_OVERRIDE: `capsh --print` shows what you have",
     ),
     Pitfall::new(

@@ -3,6 +3,7 @@
 //! Next: [`super::exec`].
 
 use crate::kernel::Errno;
+use crate::refusal::process::SYS_ADMIN;
 use crate::stage::Pitfall;
 use crate::step::Step;
 
@@ -14,7 +15,7 @@ pub const ALL: &[Pitfall] = &[
         "seccomp",
         Errno::EACCES,
         "a filter takes either no_new_privs or CAP_SYS_ADMIN, or a set-user-ID program could be fooled by it; the process has neither",
-        |s| Some(s.lacks_cap(21)? && s.status("NoNewPrivs")? == "0"),
+        |s| Some(s.lacks_cap(SYS_ADMIN)? && s.status("NoNewPrivs")? == "0"),
         "--security-opt no-new-privileges; or load it before the capabilities go",
     ),
     Pitfall::new(
@@ -54,7 +55,7 @@ pub const ALL: &[Pitfall] = &[
     ),
 ];
 
-fn length(s: &crate::engine::scene::Scene) -> Option<usize> {
+fn length(s: &crate::refusal::Scene) -> Option<usize> {
     match s.step() {
         Step::Seccomp { program, .. } => Some(program.0.len() / 8),
         _ => None,

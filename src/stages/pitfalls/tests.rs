@@ -1,22 +1,21 @@
 //! Are causes found that no refusal on this machine can show? Hosts made up for it.
 
-use crate::engine::scene::mounts::parse;
-use crate::engine::scene::{Diagnosis, Scene, diagnose};
 use crate::host::{Helper, Host, IdRange, Privilege};
 use crate::kernel::call::{Call, Returned};
 use crate::kernel::{Errno, libc_flags as o};
-use crate::plan::Plan;
+use crate::refusal::mounts::parse;
+use crate::refusal::{Diagnosis, Scene};
 use crate::stage::Move;
 use crate::stages;
+use crate::stages::pitfalls::diagnose;
 use crate::step::{At, Range, Step};
 use std::collections::BTreeMap;
 
 fn diagnosed(stage: &str, host: &Host, step: Step, errno: Errno) -> Diagnosis {
     let name = step.to_string().split('(').next().unwrap().to_owned();
     let call = Some(Call { name, args: String::new(), returned: Returned::Refused(errno) });
-    let plan = Plan { id: "x".into(), stages: Vec::new(), left_out: Vec::new() };
     let one = Move::host(step, "");
-    let scene = Scene { host, plan: &plan, at: (0, 0), pid: None, one: &one, call, errno };
+    let scene = Scene { host, stages: &[], at: (0, 0), pid: None, one: &one, call, errno };
     diagnose(stages::find(stage).unwrap(), &scene)
 }
 
@@ -30,7 +29,7 @@ fn host(sysctl: &str, value: u64) -> Host {
 
 #[track_caller]
 fn finds(diagnosis: &Diagnosis, cause: &str, mend: &str) {
-    let fits = |c: &&crate::engine::scene::Cause| c.cause.contains(cause) && c.mend.contains(mend) && c.found;
+    let fits = |c: &&crate::refusal::Cause| c.cause.contains(cause) && c.mend.contains(mend) && c.found;
     assert!(diagnosis.causes.iter().any(|c| fits(&c)), "{diagnosis}");
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Next: [`super::clone`].
 
-use crate::engine::scene::Scene;
 use crate::host::Privilege;
 use crate::kernel::Errno;
+use crate::refusal::Scene;
 use crate::stage::Pitfall;
 use crate::step::{Range, Step};
 
@@ -144,6 +144,15 @@ pub const ALL: &[Pitfall] = &[
 
 const APPARMOR: &str = "AppArmor restricts user namespaces of programs without a profile of their own (kernel.apparmor_restrict_unprivileged_userns is 1, Ubuntu)";
 const UNRESTRICT: &str = "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or a profile for learnctr that allows userns";
+
+/// A mount that is refused in a user namespace, whichever stage makes it.
+pub(super) const APPARMOR_MOUNT: Pitfall = Pitfall::new(
+    "mount",
+    Errno::EPERM,
+    "AppArmor gives no capabilities in a user namespace to programs without a profile of their own (Ubuntu)",
+    apparmor,
+    "{sudo}sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+);
 
 pub(super) fn apparmor(s: &Scene) -> Option<bool> {
     let restricted = s.host.sysctls.get("kernel.apparmor_restrict_unprivileged_userns");

@@ -2,8 +2,9 @@
 //!
 //! Next: [`super::overlay`].
 
-use crate::engine::scene::Scene;
 use crate::kernel::Errno;
+use crate::refusal::Scene;
+use crate::refusal::process::NET_ADMIN;
 use crate::stage::Pitfall;
 use crate::step::{Link, Step};
 use std::path::Path;
@@ -48,7 +49,7 @@ pub const ALL: &[Pitfall] = &[
         "*",
         Errno::EPERM,
         "CAP_NET_ADMIN is needed in the user namespace that owns the network namespace, and that is the host's",
-        |s| Some(s.lacks_cap(12)? || s.in_user_namespace()?),
+        |s| Some(s.lacks_cap(NET_ADMIN)? || s.in_user_namespace()?),
         "as root, or --network none",
     ),
     Pitfall::new(

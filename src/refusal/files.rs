@@ -3,6 +3,7 @@
 //! Next: [`super::program`].
 
 use super::Scene;
+use super::process::{DAC_OVERRIDE, DAC_READ_SEARCH};
 use crate::kernel::fs::{self, Opened};
 use crate::kernel::{Errno, ident, libc_flags as o};
 use crate::step::At;
@@ -158,8 +159,6 @@ impl Scene<'_> {
         if about.mode() >> shift & bit == bit {
             return Some(true);
         }
-        const DAC_OVERRIDE: u32 = 1;
-        const DAC_READ_SEARCH: u32 = 2;
         let reads = bit & 0o2 == 0 && (about.is_dir() || bit == 0o4) && self.has_cap(DAC_READ_SEARCH)?;
         let executes = bit != 0o1 || about.is_dir() || about.mode() & 0o111 != 0;
         if !(reads || executes && self.has_cap(DAC_OVERRIDE)?) {

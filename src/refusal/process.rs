@@ -5,37 +5,57 @@
 use super::Scene;
 use crate::kernel::bpf::Action;
 use crate::kernel::bpf::explore::Verdict;
-use crate::kernel::{caps, seccomp};
+use crate::kernel::{caps, libc_flags as o, seccomp};
 use crate::stage::Side;
 use crate::step::Step;
 
+/// Capabilities, by their numbers in linux/capability.h.
+const CHOWN: u32 = 0;
+pub const DAC_OVERRIDE: u32 = 1;
+pub const DAC_READ_SEARCH: u32 = 2;
+const SETGID: u32 = 6;
+const SETUID: u32 = 7;
+pub const SETPCAP: u32 = 8;
+pub const NET_ADMIN: u32 = 12;
+const SYS_CHROOT: u32 = 18;
+pub const SYS_ADMIN: u32 = 21;
+pub const SYS_RESOURCE: u32 = 24;
+pub const MKNOD: u32 = 27;
+
 /// The capability that a call asks for (capabilities(7)); what is not here asks for none, or for several.
 const NEEDED: [(&str, u32); 19] = [
-    ("mount", 21),
-    ("umount2", 21),
-    ("pivot_root", 21),
-    ("move_mount", 21),
-    ("open_tree", 21),
-    ("mount_setattr", 21),
-    ("setns", 21),
-    ("sethostname", 21),
-    ("setdomainname", 21),
-    ("clone", 21),
-    ("clone3", 21),
-    ("chroot", 18),
-    ("mknodat", 27),
-    ("setgroups", 6),
-    ("setresgid", 6),
-    ("setresuid", 7),
-    ("lchown", 0),
-    ("fchownat", 0),
-    ("sendto", 12),
+    ("mount", SYS_ADMIN),
+    ("umount2", SYS_ADMIN),
+    ("pivot_root", SYS_ADMIN),
+    ("move_mount", SYS_ADMIN),
+    ("open_tree", SYS_ADMIN),
+    ("mount_setattr", SYS_ADMIN),
+    ("setns", SYS_ADMIN),
+    ("sethostname", SYS_ADMIN),
+    ("setdomainname", SYS_ADMIN),
+    ("clone", SYS_ADMIN),
+    ("clone3", SYS_ADMIN),
+    ("chroot", SYS_CHROOT),
+    ("mknodat", MKNOD),
+    ("setgroups", SETGID),
+    ("setresgid", SETGID),
+    ("setresuid", SETUID),
+    ("lchown", CHOWN),
+    ("fchownat", CHOWN),
+    ("sendto", NET_ADMIN),
 ];
 
-/// CAP_SETPCAP and CAP_SYS_RESOURCE.
-pub const SETPCAP: u32 = 8;
-pub const SYS_RESOURCE: u32 = 24;
-pub const SYS_ADMIN: u32 = 21;
+/// The kinds of namespaces, by flag and by name in /proc/PID/ns.
+pub const KINDS: [(i32, &str); 8] = [
+    (o::CLONE_NEWUSER, "user"),
+    (o::CLONE_NEWNS, "mnt"),
+    (o::CLONE_NEWPID, "pid"),
+    (o::CLONE_NEWNET, "net"),
+    (o::CLONE_NEWUTS, "uts"),
+    (o::CLONE_NEWIPC, "ipc"),
+    (o::CLONE_NEWCGROUP, "cgroup"),
+    (o::CLONE_NEWTIME, "time"),
+];
 
 impl Scene<'_> {
     /// The process that made the call, as /proc calls it.
@@ -139,18 +159,7 @@ impl Scene<'_> {
     /// A limit of namespaces (namespaces(7), /proc/sys/user): the sysctl's name where it is reached for one of
     /// these flags, as far as this user namespace says.
     pub fn namespace_limit(&self, flags: u64) -> Option<(String, u64)> {
-        use crate::kernel::libc_flags as o;
-        let kinds = [
-            (o::CLONE_NEWUSER, "user"),
-            (o::CLONE_NEWNS, "mnt"),
-            (o::CLONE_NEWPID, "pid"),
-            (o::CLONE_NEWNET, "net"),
-            (o::CLONE_NEWUTS, "uts"),
-            (o::CLONE_NEWIPC, "ipc"),
-            (o::CLONE_NEWCGROUP, "cgroup"),
-            (o::CLONE_NEWTIME, "time"),
-        ];
-        let limits = kinds.iter().filter(|(flag, _)| flags & *flag as u64 != 0).filter_map(|(_, kind)| {
+        let limits = KINDS.iter().filter(|(flag, _)| flags & *flag as u64 != 0).filter_map(|(_, kind)| {
             let name = format!("user.max_{kind}_namespaces");
             Some((name.clone(), *self.host.sysctls.get(&name)?))
         });
