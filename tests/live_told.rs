@@ -6,7 +6,7 @@
 mod sandbox;
 
 use learnctr::host::{Host, Mode};
-use sandbox::{Place, Running, name, prepared};
+use sandbox::{Running, name, prepared};
 use serde_json::Value;
 use std::process::{Output, Stdio};
 

@@ -5,6 +5,7 @@
 
 use super::read;
 use crate::kernel::{ident, lock};
+use crate::probes::mounts::unescape;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};
@@ -292,25 +293,6 @@ fn normal(path: &str) -> PathBuf {
         }
     }
     clean
-}
-
-/// mountinfo writes space, tab, newline and backslash as `\040` and the like.
-fn unescape(field: &str) -> String {
-    let mut parts = field.split('\\');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.get(..3).and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
-            Some(byte) if byte.is_ascii() => {
-                text.push(char::from(byte));
-                text.push_str(part.get(3..).unwrap_or_default());
-            }
-            _ => {
-                text.push('\\');
-                text.push_str(part);
-            }
-        }
-    }
-    text
 }
 
 fn words(text: &str) -> Vec<String> {

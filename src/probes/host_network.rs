@@ -2,7 +2,7 @@
 //! namespace and never by name, the bridges that those are ports of, and what the host lets pass between them.
 
 use super::network::{self, Interface};
-use super::{Reading, insert_numbered, text};
+use super::{Reading, numbered, text};
 use crate::kernel::Errno;
 use crate::kernel::dir::Dir;
 use crate::kernel::netread::{self, Dump};
@@ -131,11 +131,7 @@ fn can_ask() -> Result<bool, Errno> {
 
 /// Those chains that have a hook.
 pub fn parse(bytes: &[u8]) -> Named<Chain> {
-    let mut chains = Named::new();
-    for (name, chain) in network::messages(bytes).filter_map(chain) {
-        insert_numbered(&mut chains, name, chain);
-    }
-    chains
+    numbered(network::messages(bytes).filter_map(chain))
 }
 
 fn chain(message: &[u8]) -> Option<(String, Chain)> {

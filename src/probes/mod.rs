@@ -64,12 +64,22 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Put a thing under its name; under `name#2`, `name#3` … where there are several of that name.
-fn insert_numbered<T>(map: &mut BTreeMap<String, T>, name: String, value: T) {
-    let key = (1..)
-        .map(|n| if n == 1 { name.clone() } else { format!("{name}#{n}") })
-        .find(|key| !map.contains_key(key));
-    map.extend(key.map(|key| (key, value)));
+/// Things under their names; under `name#2`, `name#3` … where there are several of that name.
+fn numbered<T>(things: impl IntoIterator<Item = (String, T)>) -> BTreeMap<String, T> {
+    let mut map = BTreeMap::new();
+    // Where to go on looking for a free number: a process chooses how often it repeats a name, and from 2 on each time
+    // would take the square of that.
+    let mut last: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, thing) in things {
+        let mut key = name.clone();
+        while map.contains_key(&key) {
+            let number = last.entry(name.clone()).or_insert(1);
+            *number += 1;
+            key = format!("{name}#{number}");
+        }
+        map.insert(key, thing);
+    }
+    map
 }
 
 /// The next `\0`-ended text of some bytes, as /proc/PID/cmdline and environ have them.

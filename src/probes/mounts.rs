@@ -1,7 +1,7 @@
 //! What is mounted where? /proc/PID/mountinfo, decoded (proc_pid_mountinfo(5)): mounts by the place where they
 //! are, their propagation, and of an overlay its layers.
 
-use super::insert_numbered;
+use super::numbered;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,11 +50,7 @@ pub struct Overlay {
 
 /// Lines that are no mount are left out.
 pub fn parse(text: &str) -> BTreeMap<String, Mount> {
-    let mut mounts = BTreeMap::new();
-    for (place, mount) in text.lines().filter_map(parse_line) {
-        insert_numbered(&mut mounts, place, mount);
-    }
-    mounts
+    numbered(text.lines().filter_map(parse_line))
 }
 
 fn parse_line(line: &str) -> Option<(String, Mount)> {

@@ -3,7 +3,7 @@
 //! The attributes are walked here and not by netlink-packet-route: that fails a whole message for one
 //! attribute whose size it does not know, and a newer kernel must not hide an interface.
 
-use super::{insert_numbered, text};
+use super::{numbered, text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,11 +76,7 @@ const AF_INET6: u8 = 10;
 
 /// Interfaces by name, with their addresses.
 pub fn interfaces(links: &[u8], addresses: &[u8]) -> BTreeMap<String, Interface> {
-    let mut found = BTreeMap::new();
-    for message in messages(links) {
-        let Some((name, interface)) = interface(message) else { continue };
-        insert_numbered(&mut found, name, interface);
-    }
+    let mut found = numbered(messages(links).filter_map(interface));
     for (index, address) in messages(addresses).filter_map(address) {
         if let Some(interface) = found.values_mut().find(|interface| interface.index == index) {
             interface.addresses.push(address);
@@ -91,11 +87,7 @@ pub fn interfaces(links: &[u8], addresses: &[u8]) -> BTreeMap<String, Interface>
 
 /// Routes by destination, `default` for all that no other matches.
 pub fn routes(routes: &[u8], interfaces: &BTreeMap<String, Interface>) -> BTreeMap<String, Route> {
-    let mut found = BTreeMap::new();
-    for (destination, route) in messages(routes).filter_map(|message| route(message, interfaces)) {
-        insert_numbered(&mut found, destination, route);
-    }
-    found
+    numbered(messages(routes).filter_map(|message| route(message, interfaces)))
 }
 
 fn interface(message: &[u8]) -> Option<(String, Interface)> {

@@ -38,7 +38,16 @@ impl<'a> Status<'a> {
 
 /// What a name in `status` was before the kernel wrote it there: `\n` and `\\` are written so.
 pub fn unescape_name(name: &str) -> String {
-    name.replace("\\n", "\n").replace("\\\\", "\\")
+    // From the left, so that in `\\n` the n is a letter.
+    let mut letters = name.chars();
+    let mut plain = String::with_capacity(name.len());
+    while let Some(letter) = letters.next() {
+        plain.push(match letter {
+            '\\' => letters.next().map_or('\\', |next| if next == 'n' { '\n' } else { next }),
+            other => other,
+        });
+    }
+    plain
 }
 
 /// Of /proc/PID/stat: the fields that no other file has.

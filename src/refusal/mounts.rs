@@ -3,6 +3,7 @@
 //! Next: [`super::files`].
 
 use super::Scene;
+use crate::probes::mounts::unescape;
 use crate::step::{At, Kind, Step};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ pub fn parse(info: &str) -> Vec<Mount> {
         let left: Vec<&str> = left.split(' ').collect();
         let mut right = right.split(' ');
         Some(Mount {
-            point: left.get(4)?.replace("\\040", " ").into(),
+            point: unescape(left.get(4)?).into(),
             flags: (*left.get(5)?).to_owned(),
             shared: left.iter().skip(6).any(|field| field.starts_with("shared:")),
             fstype: right.next()?.to_owned(),
