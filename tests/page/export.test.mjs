@@ -204,8 +204,8 @@ test("a hostile name is shown and does nothing", async () => {
 
 test("an address that is wrong is put right, and what was wrong can be read", async () => {
   const page = await offline({});
-  await page.waitForSelector("#drawing svg");
-  // All that is said, with how long it stood.
+  await page.waitForFunction(() => document.querySelector("#said").textContent.includes("stage 1 of"));
+  // All that is said from then on, with how long it stood.
   await page.evaluate(() => {
     window.told = [];
     new MutationObserver(() => window.told.push([document.querySelector("#said").textContent, performance.now()]))

@@ -73,7 +73,7 @@ export async function opened(context, address) {
 /** Show a place of the page, and wait until it is there. */
 export async function shows(page, stage, view, more = "") {
   await page.evaluate((hash) => { location.hash = hash; }, `#/stage/${stage}?view=${view}${more}`);
-  await page.waitForSelector(`#drawing[data-stage="${stage}"][data-view="${view}"]`);
+  await page.waitForSelector(`#drawing[data-stage="${stage}"][data-view="${view}"]:not([aria-busy])`);
 }
 
 /** What a JSON pointer points to (RFC 6901). */

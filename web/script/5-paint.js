@@ -32,7 +32,8 @@ function visit(wanted, { replace } = {}) {
   if (!run?.stages.length) return $("drawing").replaceChildren(make("p", { class: "lock" }, "The run has not begun: its plan is not known yet."));
   const { whole, wrong } = healed(wanted, run);
   const address = written(whole);
-  if (address !== location.hash) history[replace || wrong.length ? "replaceState" : "pushState"](null, "", address);
+  // A browser refuses to write hundreds of addresses in a few seconds: the last is written when one comes to rest.
+  if (address !== location.hash) try { history[replace || wrong.length ? "replaceState" : "pushState"](null, "", address); } catch { /* shown all the same */ }
   if (wrong.length) say(`The address was put right: ${wrong.join(", ")}.`, true);
   // Who asks for a drawing sees it, also where the panel alone was shown.
   if (whole.view !== place.view) document.body.classList.remove("panelled");
@@ -61,7 +62,6 @@ function paintHead() {
 }
 
 function paintRun() {
-  document.title = `${stageId() || "learnctr"} · ${run.container} · learnctr`;
   $("build").hidden = !isLive();
   const waiting = builder === "waiting";
   const coming = run.stages[run.current + 1];
@@ -164,12 +164,13 @@ function put(slot, path) {
 function swap(slot, path, piece) {
   piece.node ||= prepare(slot, piece.text);
   const now = shown[slot];
-  if (now?.piece !== piece || now.of !== piece.node) {
+  const other = now?.piece !== piece || now.of !== piece.node;
+  if (other) {
     const same = now?.path === path;
     const live = $(slot).firstElementChild;
     if (slot === "drawing") unsign();
     // A picture turns into the next one where it differs; a panel is another text, read from its start.
-    if (slot === "drawing" && live?.className === "piece" && live.firstElementChild?.dataset.view === piece.node.firstElementChild?.dataset.view) turn(live, piece.node);
+    if (slot === "drawing" && live?.className === "piece" && live.firstElementChild?.dataset.view === piece.node.firstElementChild?.dataset.view) turn(live.firstElementChild, piece.node.firstElementChild);
     else $(slot).replaceChildren(piece.node.cloneNode(true));
     if (!same && scrolls[slot]) $(slot).scrollTop = 0;
     shown[slot] = { path, piece, of: piece.node };
@@ -178,6 +179,7 @@ function swap(slot, path, piece) {
   if (slot === "drawing") {
     const [, stage, view] = path.split("/");
     Object.assign($(slot).dataset, { stage, view });
+    if (other) tabulate(piece);
     signs();
   }
   light();
@@ -209,8 +211,34 @@ function turn(live, wanted) {
 function prepare(slot, text) {
   if (text === null) return markup("<p class=why>There is nothing of this in the run.</p>");
   const node = markup(text);
-  if (slot === "drawing") objects(node);
+  if (slot === "drawing") {
+    objects(node);
+    const facts = node.querySelector(".facts");
+    if (facts) {
+      node.facts = facts.cloneNode(true);
+      facts.replaceChildren();
+      node.append(facts);
+    }
+  }
   return node;
+}
+
+// The table is as large as the picture, and is not seen: it follows where one stays, so that who scrubs does not wait for it.
+function tabulate(piece) {
+  const place = $("drawing");
+  const fill = () => {
+    if (shown.drawing?.piece !== piece) return;
+    const facts = place.querySelector(".facts");
+    if (facts) turn(facts, piece.node.facts);
+    place.removeAttribute("aria-busy");
+    signTable();
+    light();
+    search.again();
+  };
+  place.setAttribute("aria-busy", "true");
+  clearTimeout(tabulate.timer);
+  if (document.body.classList.contains("table")) fill();
+  else tabulate.timer = setTimeout(fill, 60);
 }
 
 // What was opened or closed by hand stays so from stage to stage.
@@ -250,5 +278,8 @@ function announce() {
   announce.last = now;
   const text = `${stage.id}, stage ${here + 1} of ${run.stages.length}, ${stage.state}: ${stage.title}. ${plural(stage.changes, "change")}.`;
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => say(text), 400);
+  announce.timer = setTimeout(() => {
+    document.title = `${stage.id} · ${run.container} · learnctr`;
+    say(text);
+  }, 400);
 }

@@ -80,6 +80,7 @@ function rowsOf(piece) {
 function unsign() {
   for (const sign of [...every("sign")]) sign.remove();
   shown.signs = null;
+  shown.told = [];
 }
 
 function signs() {
@@ -100,7 +101,6 @@ function sign(piece, before, base) {
   const had = new Map();
   for (const { name, value } of rowsOf(before)) had.set(name, [...had.get(name) || [], value]);
   const rows = $("drawing").querySelectorAll(".picture .row");
-  const lines = $("drawing").querySelectorAll(".facts tbody tr");
   rowsOf(piece).forEach(({ at, name, value }, number) => {
     const values = had.get(name);
     if (!boxes.has(at) || values?.includes(value) || !rows[number] || rows[number].classList.contains("off")) return;
@@ -115,6 +115,13 @@ function sign(piece, before, base) {
     rows[number].append(drawn("text", {
       class: values ? "sign changed" : "sign added", x: rect.getAttribute("x") - 1, y: Number(rect.getAttribute("y")) + 17,
     }, [text[0], drawn("title", {}, [`${text} (${base})`])]));
-    lines[number]?.lastElementChild.append(make("span", { class: "sign" }, ` ${text}`));
+    shown.told.push([number, text]);
   });
+  signTable();
+}
+
+function signTable() {
+  if ($("drawing").hasAttribute("aria-busy")) return;
+  const lines = $("drawing").querySelectorAll(".facts tbody tr");
+  for (const [number, text] of shown.told.splice(0)) lines[number]?.lastElementChild.append(make("span", { class: "sign" }, ` ${text}`));
 }
