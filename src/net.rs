@@ -20,6 +20,9 @@ const PRIVATE: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(192, 168, 0, 0), 16),
     (Ipv4Addr::new(198, 18, 0, 0), 15),
 ];
+/// No network is wider than 10.0.0.0/8. What is, is the way to all that has no other: the default route, and the two halves
+/// that OpenVPN puts before it (0.0.0.0/1 and 128.0.0.0/1).
+const WIDEST: u8 = 8;
 /// Two addresses, the network's and the broadcast's.
 const PREFIX: u8 = 30;
 const SIZE: u64 = 4;
@@ -28,7 +31,8 @@ const LONGEST_NAME: usize = 15;
 
 /// A network that overlaps none of `used`; `seed` spreads containers that start at the same time.
 pub fn choose_subnet(used: &[(Ipv4Addr, u8)], seed: u64) -> Option<Subnet> {
-    let used: Vec<(u64, u64)> = used.iter().map(|(address, prefix)| range(*address, *prefix)).collect();
+    let used = used.iter().filter(|(_, prefix)| *prefix >= WIDEST);
+    let used: Vec<(u64, u64)> = used.map(|(address, prefix)| range(*address, *prefix)).collect();
     PRIVATE.iter().find_map(|(address, prefix)| {
         let (first, end) = range(*address, *prefix);
         let start = first + seed % ((end - first) / SIZE) * SIZE;
@@ -104,7 +108,7 @@ mod tests {
                     u32::from(network) & mask == u32::from(address) & mask
                 };
                 let first = u32::from(subnet.host) - 1;
-                for (address, prefix) in used {
+                for (address, prefix) in used.into_iter().filter(|(_, prefix)| *prefix >= WIDEST) {
                     // Two networks overlap when one holds the other's first address.
                     prop_assert!(!inside(address, prefix, first.into()), "{address}/{prefix} {subnet:?}");
                     prop_assert!(!inside(first.into(), subnet.prefix, address), "{address}/{prefix} {subnet:?}");
@@ -142,7 +146,9 @@ mod tests {
         let halves: Vec<_> =
             (9..=30).map(|prefix| (Ipv4Addr::from(0x0a00_0000u32 + (1 << (32 - prefix))), prefix)).collect();
         assert_eq!(choose_subnet(&halves, 77_777).unwrap().host, Ipv4Addr::new(10, 0, 0, 1));
-        assert_eq!(choose_subnet(&[block("0.0.0.0", 0)], 5), None);
+        let halves = [block("0.0.0.0", 1), block("128.0.0.0", 1)];
+        assert_eq!(choose_subnet(&halves, 7), choose_subnet(&[], 7));
+        assert_eq!(choose_subnet(&[&vpn[..], &halves, &[block("198.18.0.0", 15)]].concat(), 5), None);
     }
 
     #[test]

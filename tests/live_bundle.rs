@@ -5,7 +5,7 @@
 
 mod sandbox;
 
-use sandbox::{Place, Running, name, root, soon};
+use sandbox::{Place, Running, name, overlaid, root, soon};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -277,6 +277,9 @@ fn a_volume_keeps_the_flags_of_its_source() {
     let ask = "while read a b c d at flags rest; do if [ $at = /v ]; then echo $flags; fi; done < /proc/self/mountinfo";
     let run = ["run", "--network", "none", "-v", &volume];
     for user in [&[][..], &["--userns", "private"]] {
+        if !user.is_empty() && !overlaid() {
+            continue;
+        }
         let args = [&run[..], user, &["--", "sh", "-c", ask]].concat();
         let output = over_a_mount(&bundles, "nosuid,nodev,noexec,noatime", &args);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

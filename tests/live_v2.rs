@@ -239,3 +239,24 @@ fn the_group_above_with_all_controllers_is_chosen() {
     let enabled = "write(\"/sys/fs/cgroup/user/cgroup.subtree_control\", \"+cpu +pids\")";
     assert!(out(&output).contains(enabled), "{}{}", out(&output), errors(&output));
 }
+
+#[test]
+fn a_tree_beyond_our_own_border_is_left_alone() {
+    let Some(tree) = Tree::new("a_tree_beyond_our_own_border_is_left_alone") else { return };
+    if !fs::read_to_string("/proc/self/mountinfo").unwrap().contains("nsdelegate") {
+        return println!("skipped: control groups are mounted here without nsdelegate");
+    }
+    let place = Place::new();
+    // The mount is still the machine's: as with Docker's -v /sys/fs/cgroup:/sys/fs/cgroup without --cgroupns=host.
+    let script = "echo $$ >\"$1/cgroup.procs\"; exec unshare --cgroup \"$L\" $2";
+    let output = |args: &str| {
+        let mut command = place.command("sh");
+        command.args(["-ec", script, "sh"]).arg(&tree.0).arg(args).output().unwrap()
+    };
+    let ran = output("run --network none -- true");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("memory is not limited"), "{said}");
+    let doctor = String::from_utf8_lossy(&output("doctor --json").stdout).into_owned();
+    assert!(doctor.contains("no process crosses that border"), "{doctor}");
+    assert_eq!(tree.groups(), Vec::<String>::new());
+}

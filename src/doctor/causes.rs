@@ -5,6 +5,7 @@
 
 use super::case::Case;
 use super::mend::{as_root, load_module};
+use crate::host::Hierarchy;
 use crate::kernel::Errno;
 use crate::kernel::call::{Call, Returned};
 
@@ -64,6 +65,13 @@ pub fn of(case: &Case, failed: &Call) -> Vec<Cause> {
         ("mkdir", EROFS) => {
             let text = "control groups are mounted read-only, as an outer container has them";
             cause(text, outer(case, "-v /sys/fs/cgroup:/sys/fs/cgroup:rw --cgroupns=host"))
+        }
+        ("write" | "clone3", Errno::ENOENT)
+            if case.host.cgroup.v2().is_some_and(Hierarchy::is_beyond_a_border) =>
+        {
+            let text = "we are in a cgroup namespace, the mount shows what is above it, and with nsdelegate no process \
+                        crosses that border (cgroups(7))";
+            cause(text, Some(as_root(case.host, "mount -t cgroup2 none /sys/fs/cgroup")))
         }
         ("recvfrom", EOPNOTSUPP) => {
             let kind = if arg("bridge") { "bridge" } else { "veth" };

@@ -52,7 +52,12 @@ fn with_group(hierarchy: &Hierarchy, attempt: impl FnOnce(&Path) -> Result<(), E
     left_behind(parent, NAME, |group| _ = std::fs::remove_dir(group));
     let group = parent.join(format!("{NAME}{}", std::process::id()));
     attempt::mkdir(&group)?;
-    let outcome = attempt(&group);
+    // A limit is of no use in a group that nobody can enter.
+    let outcome = if hierarchy.is_beyond_a_border() {
+        enter(&group).and_then(|()| attempt(&group))
+    } else {
+        attempt(&group)
+    };
     // A process that has just left may be counted a little longer.
     let mut removed = attempt::rmdir(&group);
     for _ in 0..50 {
@@ -65,12 +70,14 @@ fn with_group(hierarchy: &Hierarchy, attempt: impl FnOnce(&Path) -> Result<(), E
     outcome.and(removed)
 }
 
+fn enter(group: &Path) -> Result<(), Errno> {
+    trial(|| attempt::write(&group.join("cgroup.procs"), "0")).adopt()
+}
+
 pub fn group(case: &Case) -> Finding {
     let Some(hierarchy) = main_hierarchy(case) else { return none_mounted() };
     let place = hierarchy.parent.dir.display();
-    let trial = trial(|| {
-        with_group(hierarchy, |group| trial(|| attempt::write(&group.join("cgroup.procs"), "0")).adopt())
-    });
+    let trial = trial(|| with_group(hierarchy, enter));
     let finding = Finding::of(trial, format!("made below {place}, entered and removed"));
     if finding.answer == Answer::Yes { finding } else { undelegated(case, finding) }
 }

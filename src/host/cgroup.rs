@@ -145,6 +145,11 @@ impl Hierarchy {
         below(&self.own, &self.root).map(|inner| self.mount.join(inner))
     }
 
+    /// The mount shows what is above our cgroup namespace, and nobody may move a process over its border.
+    pub fn is_beyond_a_border(&self) -> bool {
+        self.version == 2 && self.nsdelegate && self.root.starts_with("/..")
+    }
+
     /// Find the parent, by asking what may be written.
     fn look(&mut self) {
         let own = self.own_dir().unwrap_or_else(|| self.mount.clone());
@@ -164,6 +169,7 @@ impl Hierarchy {
             .or_else(|| open.iter().position(free))
             .unwrap_or(0);
         self.parent = if best < open.len() { open.swap_remove(best) } else { self.parent_at(&self.mount) };
+        self.parent.writable &= !self.is_beyond_a_border();
         if self.version == 2 {
             self.controllers = controllers(&self.parent);
             if self.parent.can_enable {

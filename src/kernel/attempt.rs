@@ -22,7 +22,7 @@ macro_rules! flags {
     ($($name:ident)*) => { $(pub const $name: Flag = (stringify!($name), libc::$name as u64);)* };
 }
 flags!(CLONE_NEWNS CLONE_NEWUTS CLONE_NEWIPC CLONE_NEWPID CLONE_NEWNET CLONE_NEWUSER CLONE_NEWCGROUP
-    CLONE_NEWTIME MS_REC MS_PRIVATE MS_BIND MS_NOSUID MS_NODEV MS_NOEXEC);
+    CLONE_NEWTIME MS_REC MS_PRIVATE MS_BIND MS_RDONLY MS_NOSUID MS_NODEV MS_NOEXEC);
 
 fn bits(flags: &[Flag]) -> u64 {
     flags.iter().fold(0, |all, (_, bit)| all | bit)

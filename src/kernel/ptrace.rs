@@ -192,6 +192,10 @@ fn cause(request: &str, pid: i32, errno: Errno) -> String {
                 return "it is a thread of the kernel".into();
             }
             let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+            if scope.trim() == "3" {
+                return "kernel.yama.ptrace_scope is 3: nobody may trace, root neither, until the machine is booted again"
+                    .into();
+            }
             let mut candidates = vec!["it has other ids or more capabilities than we, or is not dumpable".to_owned()];
             if !matches!(scope.trim(), "" | "0") {
                 candidates.push(format!("kernel.yama.ptrace_scope is {}", scope.trim()));

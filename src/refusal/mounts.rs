@@ -174,6 +174,13 @@ impl Scene<'_> {
         Some(!mounts.iter().any(|mount| mount.point == Path::new("/")))
     }
 
+    /// Process 1 of this pid namespace has another root than we, who are in a chroot(2) then.
+    pub fn is_process_1_elsewhere(&self) -> Option<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let place = |root: &str| std::fs::metadata(root).ok().map(|about| (about.dev(), about.ino()));
+        Some(place("/proc/1/root/")? != place("/")?)
+    }
+
     /// The root of the machine is the initramfs, which pivot_root(2) cannot leave.
     pub fn in_initramfs(&self) -> Option<bool> {
         let mounts = parse(&std::fs::read_to_string("/proc/self/mountinfo").ok()?);

@@ -30,6 +30,15 @@ pub fn root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether layers are stacked in a user namespace too; where not, the test says so.
+pub fn overlaid() -> bool {
+    let can = learnctr::host::Host::look().at_least(5, 11);
+    if !can {
+        println!("skipped: overlay in a user namespace needs Linux 5.11");
+    }
+    can
+}
+
 /// A container's name that no other test of any checkout uses at this moment.
 pub fn name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -52,6 +52,13 @@ pub const ALL: &[Pitfall] = &[
     ),
     Pitfall::new(
         "pivot_root",
+        Errno::EINVAL,
+        "learnctr was started in a chroot(2), as process 1 has another root: a shared mount above it refuses this, and cannot be reached from here",
+        |s| if s.chrooted()? || !s.is_process_1_elsewhere()? { Some(false) } else { None },
+        "--chroot; or enter with `unshare --mount chroot DIR`, where nothing is shared",
+    ),
+    Pitfall::new(
+        "pivot_root",
         Errno::EBUSY,
         "the new root is on the very mount that is the root now",
         |s| Some(s.mount_of(&s.root()?)?.point == Path::new("/")),
