@@ -110,3 +110,26 @@ fn ones_own_filters_can_be_asked_for() {
     }
     assert!(String::from_utf8_lossy(&output.stdout).contains("rocess "));
 }
+
+#[test]
+fn each_command_says_what_it_does_wherever_commands_are_listed() {
+    for args in [&["-h"][..], &["--help"], &["help"], &[]] {
+        let (output, _) = learnctr(args);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let (_, list) = text.split_once("Commands:\n").unwrap_or_else(|| panic!("{args:?}: {text}"));
+        let commands: Vec<_> = list.lines().take_while(|line| !line.is_empty()).collect();
+        assert!(commands.len() > 10, "{text}");
+        assert!(commands.iter().all(|line| line.split_whitespace().count() > 2), "{args:?}: {text}");
+        assert!(text.contains("Examples:"), "{text}");
+    }
+    let papers = tempfile::tempdir().unwrap();
+    let (output, _) = learnctr(&["generate", papers.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let names = std::fs::read_dir(papers.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name == "learnctr-run.1"), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.contains("help")),
+        "`help view` says what `view --help` says: {names:?}"
+    );
+}

@@ -22,6 +22,7 @@ pub fn main(args: Args) -> super::Result {
         clap_complete::generate_to(shell, &mut command, "learnctr", &directory).map_err(say)?;
     }
     // `help view` says what `view --help` says: no page of its own.
-    clap_mangen::generate_to(command.disable_help_subcommand(true), &directory).map_err(say)?;
+    let pages = super::Cli::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(pages, &directory).map_err(say)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,12 +16,24 @@ mod spec;
 mod step;
 mod view;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Build a real container one stage at a time, and see what the kernel says at each.
 #[derive(Parser)]
-#[command(name = "learnctr", version, max_term_width = 100)]
+#[command(
+    name = "learnctr",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  learnctr step            a container, stage by stage; the keys are at the bottom
+  learnctr run -- sh       the same with no pause, and a shell in it
+  learnctr plan | less     every call and why; nothing is done
+  learnctr view $$         what the kernel says of your shell
+  learnctr doctor          what this machine allows
+  learnctr run --help      what a command can do"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,7 +43,7 @@ pub struct Cli {
     color: clap::ColorChoice,
 }
 
-// The options of the others are not even put together.
+// The options of the others are not even put together: `parsed` does it for who asks what there is.
 #[derive(Subcommand)]
 #[command(defer = true)]
 enum Command {
@@ -75,8 +87,15 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> u8 {
 }
 
 fn parsed() -> Cli {
-    Cli::try_parse().unwrap_or_else(|mut error| {
-        let command = std::env::args().nth(1);
+    let mut cli = Cli::command();
+    let command = std::env::args_os().nth(1).map(|word| word.to_string_lossy().into_owned());
+    if !command.as_ref().is_some_and(|word| cli.find_subcommand(word).is_some()) {
+        cli.build();
+    }
+    let parsed = cli.try_get_matches_from_mut(std::env::args_os());
+    let parsed =
+        parsed.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut cli)));
+    parsed.unwrap_or_else(|mut error| {
         let Some(hint) = docker::hint(&error, command.as_deref()) else { error.exit() };
         // To pass it on to the command is not what was meant.
         error.remove(clap::error::ContextKind::Suggested);
