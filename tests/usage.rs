@@ -62,6 +62,9 @@ fn faults_of_the_command_line_are_told_from_failures() {
         &["plan", "--skip", "exec"],
         &["plan", "-u", "nosuchuser"],
         &["plan", "-v", "/no/such/place:/x"],
+        &["plan", "--tmpfs", "/"],
+        &["plan", "--env-file", "/dev/zero"],
+        &["plan", "--security-opt", "seccomp=/dev/zero"],
         &["decode", "caps", "zz"],
         &["decode", "mount", "MS_NOTHING"],
     ] {
@@ -91,6 +94,10 @@ fn a_user_by_name_has_a_number_before_there_is_an_image() {
     assert!(user["additionalGids"].as_array().unwrap().contains(&5.into()), "{user}");
     assert!(!made, "a description makes nothing");
     assert_eq!(config["annotations"]["org.learnctr.user"], "nobody");
+    // A number without a name is in no group, though groups without members are there.
+    let (output, _) = learnctr(&["spec", "--userns", "host", "-u", "12:13"]);
+    let config: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(config["process"]["user"]["additionalGids"], serde_json::json!([13]));
 }
 
 #[test]

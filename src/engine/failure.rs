@@ -34,7 +34,7 @@ impl std::fmt::Display for Failure {
                         f,
                         ", by {}\n  candidate: {}\n  next: `dmesg | tail` says who it was",
                         process::signal_name(*signal),
-                        killer(*signal)
+                        killer(*signal, stage)
                     ),
                     Some(Ended::Exited(status)) => write!(
                         f,
@@ -60,8 +60,11 @@ impl std::fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Who sends such a signal to a process that is still ours.
-fn killer(signal: i32) -> &'static str {
+fn killer(signal: i32, stage: &str) -> &'static str {
     match signal {
+        SIGSEGV if stage == "seccomp" => {
+            "the container's own seccomp filter, which refuses what every process needs, even exit_group(2)"
+        }
         SIGSYS => "the container's own seccomp filter, whose action for one of our calls is to kill",
         o::SIGKILL => {
             "the memory limit of its group (oom_kill in memory.events), a seccomp filter that kills the process, or somebody's kill -9"
@@ -70,6 +73,7 @@ fn killer(signal: i32) -> &'static str {
     }
 }
 
+const SIGSEGV: i32 = 11;
 const SIGSYS: i32 = 31;
 
 impl Failure {

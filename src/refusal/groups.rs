@@ -104,10 +104,14 @@ impl Scene<'_> {
     /// Version 1: memory alone may never be more than memory and swap together, at no moment.
     pub fn is_more_than_with_swap(&self) -> Option<bool> {
         let (name, text) = self.group_file()?;
-        let value = number(text)?;
+        let value = || number(text);
         match name.as_str() {
-            "memory.limit_in_bytes" => Some(value > number(&self.in_group("memory.memsw.limit_in_bytes")?)?),
-            "memory.memsw.limit_in_bytes" => Some(value < number(&self.in_group("memory.limit_in_bytes")?)?),
+            "memory.limit_in_bytes" => {
+                Some(value()? > number(&self.in_group("memory.memsw.limit_in_bytes")?)?)
+            }
+            "memory.memsw.limit_in_bytes" => {
+                Some(value()? < number(&self.in_group("memory.limit_in_bytes")?)?)
+            }
             _ => Some(false),
         }
     }

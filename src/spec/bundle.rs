@@ -13,12 +13,8 @@ use super::{Error, caps, check, fit, json, mount};
 use crate::host::{Host, cgroup::Mode};
 use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Mount, Spec};
 use serde_json::{Map, Value};
-use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-
-/// More than any config.json needs; Docker's own is 16 KiB.
-const LIMIT: u64 = 16 << 20;
 
 /// What is read, understood and then not done. A field leaves this table when a stage obeys it.
 const NOT_OBEYED: [(&str, &str, &str); 15] = [
@@ -152,13 +148,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
     if std::fs::metadata(file).is_ok_and(|about| about.file_type().is_fifo()) {
         return Err(refused("a pipe".into()));
     }
-    let opened = std::fs::File::open(file).map_err(|error| refused(error.to_string()))?;
-    let mut bytes = Vec::new();
-    opened.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| refused(error.to_string()))?;
-    match bytes.len() as u64 > LIMIT {
-        true => Err(refused("more than 16 MiB".into())),
-        false => Ok(bytes),
-    }
+    super::read(file).map_err(|error| refused(error.to_string()))
 }
 
 /// A config.json from its bytes, whatever they are; `file` is its name in errors.

@@ -102,7 +102,11 @@ pub fn resolve(add: &[String], drop: &[String]) -> Result<u64, Error> {
     let (add_all, add) = parse(add, "--cap-add")?;
     let (drop_all, drop) = parse(drop, "--cap-drop")?;
     let base = match (add_all, drop_all) {
-        (_, true) => 0,
+        (true, true) => {
+            let both = "ALL, which --cap-drop has too";
+            return Err(Error::new("--cap-add", both, "ALL in one of the two, names in the other"));
+        }
+        (false, true) => 0,
         (true, false) => all,
         (false, false) => DOCKER,
     };
@@ -143,5 +147,6 @@ mod test {
         assert_eq!(of(&["ALL"], &["MKNOD"]), Ok(0x1ff_ffff_ffff & !(1 << 27)));
         assert_eq!(of(&["net_admin"], &["NET_RAW"]), Ok((0xa804_25fb | 1 << 12) & !(1 << 13)));
         assert!(of(&["SYS_BOGUS"], &[]).is_err());
+        assert!(of(&["ALL"], &["ALL"]).is_err());
     }
 }

@@ -21,7 +21,8 @@ pub fn environment(
     }
     for file in &options.process.env_file {
         let at = |line: usize| format!("--env-file {}, line {line}", file.display());
-        let text = std::fs::read_to_string(file)
+        let text = super::read(file)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
             .map_err(|error| Error::new(at(1), error.to_string(), "a file of NAME=VALUE lines"))?;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_start();

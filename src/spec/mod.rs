@@ -34,3 +34,16 @@ pub use error::Error;
 pub use json::to_json;
 pub use options::{Network, Options};
 pub use values::{Id, UserSpec};
+
+use std::io::Read;
+
+/// A file that somebody named, which may be a device without an end. Docker's own config.json has 16 KiB.
+fn read(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    const LIMIT: usize = 16 << 20;
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > LIMIT {
+        true => Err(std::io::Error::other("more than 16 MiB")),
+        false => Ok(bytes),
+    }
+}

@@ -107,7 +107,7 @@ pub fn docker_default(caps: &[Capability], kernel: (u32, u32), arch: Arch) -> Re
 
 /// The profile of `--security-opt seccomp=FILE`, in Docker's format or as an OCI `linux.seccomp`.
 pub fn load_file(path: &Path, asked: For) -> Result<LinuxSeccomp, Error> {
-    let text = std::fs::read(path).map_err(|error| Error::Read(path.to_owned(), error))?;
+    let text = super::read(path).map_err(|error| Error::Read(path.to_owned(), error))?;
     let profile = serde_json::from_slice(&text).map_err(|error| Error::Parse(path.to_owned(), error))?;
     resolve(profile, asked)
 }

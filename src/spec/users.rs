@@ -28,10 +28,12 @@ pub fn look_up(container: &mut Container) -> Result<(), Error> {
             Some(id) => number(id, &group, "--user", "/etc/group")?,
             None => own.unwrap_or(0),
         });
-        // The groups that list this user, as login gives them; none of root's.
+        // The groups that list this user, as login gives them; none of root's. A number may have no name, and a
+        // group no members: the two are not to be taken for each other.
         let name = entry(&passwd, user.uid()).and_then(|entry| entry.first().copied()).unwrap_or_default();
-        let lists =
-            |entry: &Vec<&str>| entry.get(3).is_some_and(|all| all.split(',').any(|member| member == name));
+        let lists = |entry: &Vec<&str>| {
+            !name.is_empty() && entry.get(3).is_some_and(|all| all.split(',').any(|member| member == name))
+        };
         let member = entries(&group).filter(lists).filter_map(|entry| entry.get(2)?.parse().ok());
         let keeps = user.additional_gids().is_some();
         let gids: Vec<u32> = std::iter::once(user.gid()).chain(member).collect();

@@ -3,7 +3,7 @@
 //! Each type here is one option's value, and its `FromStr` is the whole of its grammar; a refusal says
 //! what was expected, with an example. Next: `options`, which names them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 type Refused = String;
@@ -125,7 +125,7 @@ impl FromStr for Volume {
             name if is_name(name) => Source::Named(name.to_owned()),
             _ => return Err(refused("the source is neither a path (/ or ./ first) nor a volume's name")),
         };
-        let destination = inside(destination).map_err(|why| refused(&why))?;
+        let destination = mount_point(destination).map_err(|why| refused(&why))?;
         let mut volume =
             Volume { source, destination, read_only: false, propagation: "rprivate".into(), relabel: false };
         for option in options.split(',').filter(|option| !option.is_empty()) {
@@ -158,8 +158,8 @@ impl FromStr for Tmpfs {
     type Err = Refused;
     fn from_str(text: &str) -> Result<Tmpfs, Refused> {
         let (destination, asked) = text.split_once(':').unwrap_or((text, ""));
-        let destination =
-            inside(destination).map_err(|why| format!("{text:?}: {why}; such as /run:size=64m,mode=755"))?;
+        let destination = mount_point(destination)
+            .map_err(|why| format!("{text:?}: {why}; such as /run:size=64m,mode=755"))?;
         let asked: Vec<String> = asked.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect();
         let mut options: Vec<String> = Vec::new();
         for (default, opposite) in [("noexec", "exec"), ("nosuid", "suid"), ("nodev", "dev")] {
@@ -382,6 +382,14 @@ pub fn inside(path: &str) -> Result<PathBuf, Refused> {
         Err(format!("{path:?} has .. in it"))
     } else {
         Ok(parts)
+    }
+}
+
+/// Where something is mounted: below the root, which is a mount already.
+fn mount_point(path: &str) -> Result<PathBuf, Refused> {
+    match inside(path)? {
+        root if root == Path::new("/") => Err("the root itself is given with --rootfs DIR".into()),
+        path => Ok(path),
     }
 }
 

@@ -57,7 +57,8 @@ fn volumes_are_dockers() {
     assert_eq!(volume("data:/var/lib").unwrap().source, Source::Named("data".into()));
     assert_eq!(volume("/data").unwrap().source, Source::Anonymous);
     assert_eq!(volume("./a:/b").unwrap().source, Source::Host("./a".into()));
-    for bad in ["", "a", "a:b", ":/x", "/a:/b:bogus", "/a:/b:ro:rw", "/a:/b/../c", "a b:/c"] {
+    for bad in ["", "a", "a:b", ":/x", "/a:/b:bogus", "/a:/b:ro:rw", "/a:/b/../c", "a b:/c", "/a:/", "/a://."]
+    {
         assert!(volume(bad).is_err(), "{bad:?}");
     }
 }
@@ -66,6 +67,7 @@ fn volumes_are_dockers() {
 fn the_other_values() {
     let tmpfs: Tmpfs = "/run:exec,size=64m".parse().unwrap();
     assert_eq!(tmpfs.options, ["nosuid", "nodev", "exec", "size=64m"]);
+    assert!("/".parse::<Tmpfs>().is_err());
     let device: Device = "/dev/fuse:rw".parse().unwrap();
     assert_eq!((device.inside, device.access.as_str()), (PathBuf::from("/dev/fuse"), "rw"));
     assert!("/dev/fuse:/dev/x:rwx".parse::<Device>().is_err());

@@ -121,6 +121,13 @@ pub const COMMON: &[Pitfall] = &[
         "`ls -l` shows where it leads; magic links of procfs are never followed here, as they lead out of the root",
     ),
     Pitfall::new(
+        "openat2",
+        Errno::ELOOP,
+        "a link on the way to {path} is a magic link of procfs, which are never followed as they lead out of the root, or goes in a circle",
+        |s| if s.has_obstacle(|o| matches!(o, Obstacle::Loop(_))) == Some(true) { Some(false) } else { None },
+        "give the path that it leads to",
+    ),
+    Pitfall::new(
         "*",
         Errno::EACCES,
         "{obstacle}",
@@ -162,9 +169,9 @@ pub const COMMON: &[Pitfall] = &[
     Pitfall::new(
         "*",
         Errno::EMFILE,
-        "learnctr may open no more files: `ulimit -n` is the limit",
+        "no more files may be opened: `ulimit -n` of learnctr's, or --ulimit nofile, is the limit",
         |_| Some(true),
-        "`ulimit -n 1024`, then again",
+        "`ulimit -n 1024`, or a higher --ulimit nofile, then again",
     ),
     Pitfall::new(
         "*",
