@@ -49,6 +49,8 @@ pub struct Host {
     /// We are already behind a seccomp filter: an outer container's.
     pub seccomp_filtered: bool,
     pub user_namespace: UserNamespace,
+    /// The network namespace that we are in belongs to another user namespace: whoever is root here is nobody there.
+    pub foreign_network: bool,
     pub cgroup: Cgroups,
     /// The ranges of subordinate ids that are this user's (subuid(5), subgid(5)).
     pub subuid: Vec<IdRange>,
@@ -97,6 +99,7 @@ impl Host {
         let passwd = identity::find_user(&read("/etc/passwd"), uid);
         let user = passwd.as_ref().map(|entry| entry.name.clone());
         let ranges = |file| ids::parse_ranges(&read(file), user.as_deref(), uid);
+        let user_namespace = UserNamespace::look();
         Host {
             release: identity::parse_release(&kernel),
             kernel,
@@ -107,7 +110,8 @@ impl Host {
             caps: status.caps,
             no_new_privs: status.no_new_privs,
             seccomp_filtered: status.seccomp_filtered,
-            user_namespace: UserNamespace::look(),
+            foreign_network: !user_namespace.initial && !identity::owns_network(),
+            user_namespace,
             cgroup: Cgroups::look(),
             subuid: ranges("/etc/subuid"),
             subgid: ranges("/etc/subgid"),
@@ -137,8 +141,14 @@ impl Host {
     pub fn is_privileged(&self) -> bool {
         self.caps.effective & (1 << CAP_SYS_ADMIN) != 0
     }
+
+    /// Whether an interface can be put into the network namespace that we are in.
+    pub fn can_link(&self) -> bool {
+        self.is_privileged() && self.caps.effective & (1 << CAP_NET_ADMIN) != 0 && !self.foreign_network
+    }
 }
 
+const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 
 fn sysctl(name: &str) -> Option<u64> {

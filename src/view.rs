@@ -99,7 +99,7 @@ impl fmt::Display for Error {
             Errno::ENOENT => write!(
                 f,
                 "\n  There is no such process: it has ended, or it is in another pid namespace than you, or /proc is \
-                 mounted with hidepid=2.\n  `ps -e` lists the processes that you can see."
+                 not mounted, or with hidepid=2.\n  `ps -e` lists the processes that you can see."
             ),
             _ => write!(f, "\n  Is procfs mounted at /proc? `findmnt /proc` says so."),
         }

@@ -108,6 +108,28 @@ fn a_network_namespace_of_an_outer_user_namespace() {
     );
 }
 
+/// What was not asked for is left out, as for every ordinary user.
+#[test]
+fn root_of_a_user_namespace_has_a_container_without_a_network() {
+    refused("nonet", "unshare -Urm sh -c 'exec $L run -- true'", 0, &["veth: the network is none"]);
+}
+
+#[test]
+fn without_proc_or_stack() {
+    for command in ["doctor", "plan", "run -- true"] {
+        let script = format!("unshare -Urm sh -c 'mount -t tmpfs t /proc && exec $L {command}'");
+        refused("proc", &script, 1, &["there is no procfs on /proc", "next: mount -t proc proc /proc"]);
+        let script = format!("ulimit -s 64; exec $L {command}");
+        refused("stack", &script, 1, &["the stack may not grow", "`ulimit -s 8192`"]);
+    }
+}
+
+#[test]
+fn layers_with_mounts_below() {
+    let said = ["EINVAL", "other file systems are mounted below a layer", "findmnt -R"];
+    refused("below", "$L run --rootfs / -- true", 1, &said);
+}
+
 #[test]
 fn a_place_that_is_somebody_elses() {
     refused("data", "LEARNCTR_DATA=/root/x $L run -- true", 1, &["/root/x", "LEARNCTR_DATA"]);

@@ -16,6 +16,7 @@ mod spec;
 mod step;
 mod view;
 
+use crate::kernel::ident;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -117,6 +118,14 @@ pub fn print(text: &str) -> std::io::Result<()> {
 /// Parse the command line, do it, and say what went wrong on standard error.
 /// Exit status: 0 done, 1 failed, 2 usage; `run` passes on its command's.
 pub fn main() -> ExitCode {
+    // clap alone takes more than half of it.
+    const STACK: u64 = 128 << 10;
+    if ident::stack() < STACK {
+        out::tell!(
+            "learnctr: the stack may not grow to 128 KiB (RLIMIT_STACK)\n  next: `ulimit -s 8192`, then again"
+        );
+        return ExitCode::FAILURE;
+    }
     let cli = parsed();
     match cli.color {
         clap::ColorChoice::Auto => {}
@@ -124,6 +133,13 @@ pub fn main() -> ExitCode {
         clap::ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
     }
     let outcome = match cli.command {
+        Command::Step(_) | Command::Run(_) | Command::Plan(_) | Command::Spec(_) | Command::Doctor(_)
+            if !ident::has_procfs() =>
+        {
+            Err("there is no procfs on /proc, and without it the kernel cannot be asked\n  \
+                 next: mount -t proc proc /proc; in a chroot too"
+                .into())
+        }
         Command::Step(args) => step::main(args),
         Command::Run(args) => run::main(args),
         Command::Plan(args) => plan::main(args),

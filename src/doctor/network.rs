@@ -19,10 +19,8 @@ pub fn loopback(case: &Case) -> Finding {
 
 /// Only who rules the host's network too can put one end there.
 pub fn veth(case: &Case) -> Finding {
-    const CAP_NET_ADMIN: u64 = 1 << 12;
     let finding = in_namespace(case, || net::new_link("veth"), "made");
-    let outside = case.privileged && case.host.caps.effective & CAP_NET_ADMIN != 0;
-    if finding.answer == Answer::Yes && !outside {
+    if finding.answer == Answer::Yes && !case.host.can_link() {
         let text = "one end would have to be put into the host's network, which asks for CAP_NET_ADMIN there";
         return Finding {
             answer: Answer::Limited,

@@ -3,8 +3,10 @@
 //! Next: [`super::ids`], which further ids are ours to give.
 
 use super::read;
+use crate::kernel::{Errno, nsfs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// The five sets of capabilities, a bit each (capabilities(7)).
@@ -54,6 +56,14 @@ impl UserNamespace {
             setgroups_denied: read("/proc/self/setgroups").trim() == "deny",
         }
     }
+}
+
+/// Whether our network namespace belongs to our user namespace. That of a namespace further up cannot be seen (EPERM).
+pub fn owns_network() -> bool {
+    let owner =
+        std::fs::File::open("/proc/self/ns/net").map_err(Errno::from).and_then(|net| nsfs::owner(&net));
+    let ours = std::fs::metadata("/proc/self/ns/user").map(|link| link.ino());
+    matches!((owner, ours), (Ok(owner), Ok(ours)) if owner == ours)
 }
 
 /// What we need of /proc/self/status.

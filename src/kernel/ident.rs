@@ -41,6 +41,16 @@ pub fn has_file_capabilities(path: &Path) -> bool {
     rustix::fs::getxattr(path, "security.capability", &mut [0u8; 64]).is_ok_and(|length| length > 0)
 }
 
+/// Can the kernel be asked through /proc (statfs(2))?
+pub fn has_procfs() -> bool {
+    rustix::fs::statfs("/proc").is_ok_and(|about| about.f_type == libc::PROC_SUPER_MAGIC)
+}
+
+/// How far this process's stack may grow, in bytes (RLIMIT_STACK).
+pub fn stack() -> u64 {
+    rustix::process::getrlimit(Resource::Stack).current.unwrap_or(u64::MAX)
+}
+
 /// A resource limit as it is now: name, soft, hard; `None` is RLIM_INFINITY (getrlimit(2)).
 pub fn limits() -> impl Iterator<Item = (&'static str, Option<u64>, Option<u64>)> {
     LIMITS.iter().map(|(name, resource)| {

@@ -9,7 +9,7 @@ use super::container::{Container, Layers, Note, Store, directory};
 use super::options::{Network, Options};
 use super::resources::cgroups_path;
 use super::values::is_name;
-use super::{Error, caps, check, fit, json, mount};
+use super::{Error, caps, check, default, fit, json, mount};
 use crate::host::{Host, cgroup::Mode};
 use oci_spec::runtime::{LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Mount, Spec};
 use serde_json::{Map, Value};
@@ -285,8 +285,8 @@ fn network(
         (None, Some(said)) if !joined && (said == Network::Host) == (implied == Network::Host) => said,
         _ => implied,
     };
-    if network == Network::Veth && !host.is_privileged() {
-        notes.push(Note::new("veth", super::default::NO_VETH));
+    if network == Network::Veth && !default::can_have_veth(asked, host) {
+        notes.push(Note::new("veth", default::NO_VETH));
         network = Network::None;
     }
     if network == Network::Host {

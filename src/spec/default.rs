@@ -142,12 +142,20 @@ pub fn describe(options: &Options, host: &Host, id: &str) -> Result<Container, E
 }
 
 pub const NO_VETH: &str = "the network is none: the outer end of a veth pair belongs to the host's network \
-     namespace, in which an ordinary user has no CAP_NET_ADMIN";
+     namespace, in which we have no CAP_NET_ADMIN";
 
-/// Docker's is a veth pair; only root can put its outer end into the host's network namespace.
+/// Whoever is root of a user namespace of theirs may ask for it, and be refused by the kernel.
+pub fn can_have_veth(asked: Option<Network>, host: &Host) -> bool {
+    match asked {
+        None => host.can_link(),
+        Some(asked) => asked != Network::Veth || host.is_privileged(),
+    }
+}
+
+/// Docker's is a veth pair; only root of the host's network namespace can put its outer end there.
 fn network(options: &Options, host: &Host, notes: &mut Vec<Note>) -> Network {
     match options.network {
-        Some(Network::Veth) | None if !host.is_privileged() => {
+        asked if !can_have_veth(asked, host) => {
             notes.push(Note::new("veth", NO_VETH));
             Network::None
         }

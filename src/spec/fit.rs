@@ -128,7 +128,15 @@ fn shown(spec: &mut Spec, notes: &mut Vec<Note>) {
         if own(spec, typ).is_some_and(|found| found.path().is_none()) {
             continue;
         }
-        for mount in spec.mounts_mut().iter_mut().flatten().filter(|mount| is_of(mount, kind)) {
+        let Some(mounts) = spec.mounts_mut() else { continue };
+        if !std::path::Path::new(source).exists() && mounts.iter().any(|mount| is_of(mount, kind)) {
+            mounts.retain(|mount| !is_of(mount, kind));
+            let why = format!(
+                "no {kind}: only who owns the {namespace} namespace can mount one, and there is no {source} to bind"
+            );
+            notes.push(Note::new("mounts", why));
+        }
+        for mount in mounts.iter_mut().filter(|mount| is_of(mount, kind)) {
             mount.set_typ(Some("bind".to_owned())).set_source(Some(source.into()));
             mount.options_mut().get_or_insert_default().insert(0, "rbind".to_owned());
             let destination = mount.destination();

@@ -7,6 +7,7 @@ use crate::kernel::Errno;
 use crate::refusal::Scene;
 use crate::refusal::process::DAC_OVERRIDE;
 use crate::stage::Pitfall;
+use std::path::Path;
 
 const ELSEWHERE: &str =
     "keep the containers on another file system: LEARNCTR_DATA=/dev/shm/learnctr learnctr …";
@@ -69,6 +70,18 @@ pub const ALL: &[Pitfall] = &[
             Some(s.mount_of(upper)?.point != s.mount_of(work)?.point)
         },
         "keep both in one directory: LEARNCTR_DATA=DIR",
+    ),
+    Pitfall::new(
+        "mount",
+        Errno::EINVAL,
+        "other file systems are mounted below a layer, and a user namespace that did not mount them may not show what they hide (mount_namespaces(7))",
+        |s| {
+            let (directories, mounts) = (s.overlay_directories(), s.mounts()?);
+            let lower = directories.get(..directories.len().saturating_sub(2)).unwrap_or_default();
+            let is_below = |point: &Path| lower.iter().any(|dir| point != dir && point.starts_with(dir));
+            Some(s.in_user_namespace()? && mounts.iter().any(|mount| is_below(&mount.point)))
+        },
+        "--rootfs with a directory that has none (`findmnt -R DIR`), such as a copy; as root it goes",
     ),
     Pitfall::new(
         "mount",
