@@ -69,6 +69,10 @@ impl Plan {
             if !stages::TABLE.iter().any(|stage| stage.id == skip) {
                 return Err(NoSuchPlan(no_such_stage(skip)));
             }
+            if skip.starts_with("clone-") && !ground.ways.one_by_one {
+                let why = "stands by itself with --one-by-one only: else one clone(2) makes all namespaces";
+                return Err(NoSuchPlan(format!("the stage {skip} {why}")));
+            }
         }
         let stages = order(ground)
             .into_iter()

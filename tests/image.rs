@@ -158,6 +158,14 @@ fn what_is_current_is_not_made_again_and_what_is_broken_is() {
     image::ensure(store.path(), None, &mut silent).unwrap();
     let text: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
     assert_ne!(text["sources"][0][2], 1);
+    // One who could not read the program has left an image that nobody can use.
+    let mut text = text;
+    text["refused"] = serde_json::json!([["/proc/self/exe", "No such file or directory"]]);
+    fs::write(&manifest, text.to_string()).unwrap();
+    image::ensure(store.path(), None, &mut silent).unwrap();
+    let text: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    let refused = text["refused"].as_array().unwrap();
+    assert!(refused.iter().all(|tool| tool[0] != "/proc/self/exe"), "{refused:?}");
 }
 
 #[test]

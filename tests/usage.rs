@@ -60,6 +60,7 @@ fn faults_of_the_command_line_are_told_from_failures() {
         &["plan", "--until", "veth", "--network", "host"],
         &["plan", "--from", "exec", "--until", "image"],
         &["plan", "--skip", "exec"],
+        &["plan", "--skip", "clone-uts"],
         &["plan", "-u", "nosuchuser"],
         &["plan", "-v", "/no/such/place:/x"],
         &["plan", "--tmpfs", "/"],
@@ -135,6 +136,8 @@ fn each_command_says_what_it_does_wherever_commands_are_listed() {
     let names = std::fs::read_dir(papers.path()).unwrap().map(|entry| entry.unwrap().file_name());
     let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     assert!(names.iter().any(|name| name == "learnctr-run.1"), "{names:?}");
+    let page = std::fs::read_to_string(papers.path().join("learnctr-run.1")).unwrap();
+    assert!(page.contains("\n.SH EXAMPLES\n.nf\n  learnctr run "), "lines of a shell stay lines");
     assert!(
         !names.iter().any(|name| name.contains("help")),
         "`help view` says what `view --help` says: {names:?}"

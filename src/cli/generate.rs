@@ -24,5 +24,17 @@ pub fn main(args: Args) -> super::Result {
     // `help view` says what `view --help` says: no page of its own.
     let pages = super::Cli::command().disable_help_subcommand(true);
     clap_mangen::generate_to(pages, &directory).map_err(say)?;
+    for page in std::fs::read_dir(&directory).map_err(say)?.flatten().map(|entry| entry.path()) {
+        if page.extension().is_some_and(|section| section == "1") {
+            let text = std::fs::read_to_string(&page).map_err(say)?;
+            std::fs::write(&page, with_examples(&text)).map_err(say)?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What follows the options are lines of a shell: troff would fill and break them.
+fn with_examples(page: &str) -> String {
+    let page = page.replace("\n.SH EXTRA\nExamples:\n", "\n.SH EXTRA\n");
+    page.replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n.nf\n").replace("\n.SH VERSION", "\n.fi\n.SH VERSION")
 }

@@ -90,7 +90,7 @@ fn status_of(error: &(dyn std::error::Error + 'static)) -> u8 {
 fn parsed() -> Cli {
     let mut cli = Cli::command();
     let command = std::env::args_os().nth(1).map(|word| word.to_string_lossy().into_owned());
-    if !command.as_ref().is_some_and(|word| cli.find_subcommand(word).is_some()) {
+    if command.as_ref().is_none_or(|word| cli.find_subcommand(word).is_none()) {
         cli.build();
     }
     let parsed = cli.try_get_matches_from_mut(std::env::args_os());

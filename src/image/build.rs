@@ -61,6 +61,11 @@ pub fn build(image: &Path, owner: Option<(u32, u32)>, progress: &mut dyn FnMut(&
         return Ok(());
     }
     let contents = contents::of_host();
+    // Layers without their program would be there for all who come later.
+    let program = Path::new(contents::PROGRAM);
+    if contents.refused.iter().any(|(path, _)| path == program) {
+        fs::read(program).and(Err(io::ErrorKind::InvalidData.into())).doing("read", program)?;
+    }
     let (mut directories, mut sources) = (Vec::new(), Vec::new());
     for layer in &contents.layers {
         let from = layer_sources(layer)?;

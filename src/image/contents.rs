@@ -113,7 +113,7 @@ pub fn find_tool(name: &str) -> Option<PathBuf> {
 }
 
 /// This very program, also when its file has been replaced since it was started.
-const PROGRAM: &str = "/proc/self/exe";
+pub const PROGRAM: &str = "/proc/self/exe";
 
 /// What this host gives for each layer.
 pub fn of_host() -> Contents {

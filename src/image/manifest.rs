@@ -3,7 +3,7 @@
 //!
 //! Next: `crate::app`.
 
-use super::contents::find_tool;
+use super::contents::{PROGRAM, find_tool};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -64,6 +64,7 @@ pub fn is_current(image: &Path) -> bool {
     let Some(manifest) = read(image) else { return false };
     manifest.format == FORMAT
         && super::LAYERS.iter().all(|layer| image.join(layer).is_dir())
+        && !manifest.refused.iter().any(|(path, _)| path == Path::new(PROGRAM))
         && manifest.sources.iter().all(Source::is_current)
         && !manifest.missing.iter().any(|tool| find_tool(tool).is_some())
 }

@@ -162,7 +162,7 @@ fn cause(request: &str, pid: i32, errno: Errno) -> String {
             "CAP_SYS_ADMIN is needed in the first user namespace; here it is held in another one only".into()
         }
         ("PTRACE_SECCOMP_GET_FILTER", Errno::EACCES) => {
-            "it takes CAP_SYS_ADMIN in the first user namespace; run it with sudo".into()
+            "it takes CAP_SYS_ADMIN in the first user namespace; run it as root of this machine (sudo)".into()
         }
         ("PTRACE_SECCOMP_GET_FILTER", Errno::EIO) => {
             "this kernel is built without CONFIG_CHECKPOINT_RESTORE, so filters cannot be read back".into()
@@ -200,7 +200,7 @@ fn cause(request: &str, pid: i32, errno: Errno) -> String {
             if !matches!(scope.trim(), "" | "0") {
                 candidates.push(format!("kernel.yama.ptrace_scope is {}", scope.trim()));
             }
-            format!("CAP_SYS_PTRACE is needed in its user namespace, for {}; run it with sudo", candidates.join(", or "))
+            format!("CAP_SYS_PTRACE is needed in its user namespace, for {}; run it as root of this machine (sudo)", candidates.join(", or "))
         }
         _ => errno.text().into(),
     }
