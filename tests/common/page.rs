@@ -178,7 +178,7 @@ impl Stream {
 
     /// Read until an event is like this.
     pub fn until(&mut self, what: &str, is: impl Fn(&Event) -> bool) -> Event {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + 8 * PATIENCE;
         while Instant::now() < end {
             match self.next() {
                 Some(event) if is(&event) => return event,
@@ -215,7 +215,7 @@ impl Shown {
 
     /// How it ended; it has to.
     pub fn ended(&mut self) -> std::process::ExitStatus {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + 8 * PATIENCE;
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
