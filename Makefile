@@ -14,7 +14,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 step: build ## get what is missing, build, and build a container stage by stage (ARGS="--until clone")
-	@build/need.sh --optional newuidmap
+	@build/need.sh --optional newuidmap ip ps capsh
 	@$(BINARY) step $(ARGS)
 
 build: ## the program: one static file where the libraries for it are there

@@ -25,7 +25,7 @@ missing() {
     for tool; do there "$tool" || printf '%s ' "$tool"; done
 }
 
-column=1 manager=
+column=1 manager='' fresh=''
 for known in apt-get dnf pacman apk zypper yum; do
     if command -v $known >/dev/null 2>&1; then
         manager=$known
@@ -33,7 +33,7 @@ for known in apt-get dnf pacman apk zypper yum; do
     fi
 done
 case $manager in
-    apt-get) column=2 get='apt-get install -y --no-install-recommends' ;;
+    apt-get) column=2 get='apt-get install -y --no-install-recommends' fresh='apt-get update && ' ;;
     dnf | yum) column=3 get="$manager install -y" ;;
     pacman) column=4 get='pacman -S --needed --noconfirm' ;;
     apk) column=5 get='apk add' ;;
@@ -73,13 +73,14 @@ elif command -v sudo >/dev/null 2>&1 && { [ -t 0 ] || sudo -n true 2>/dev/null; 
     as=sudo
 else
     echo "missing: $absent" >&2
-    echo "  get it as root:  $get $packages" >&2
+    echo "  get it as root:  $fresh$get $packages" >&2
     give_up
 fi
 
 echo "getting what is missing here ($absent): ${as:+$as }$get $packages" >&2
+# Nobody is there to answer a package's questions; sudo does not hand on what is only exported.
+as="$as env DEBIAN_FRONTEND=noninteractive"
 if [ "$manager" = apt-get ]; then
-    export DEBIAN_FRONTEND=noninteractive
     # A fresh machine or container has no lists yet, and old lists name packages that are gone.
     $as apt-get update -qq >&2 || true
 fi

@@ -4,10 +4,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-command -v cargo >/dev/null 2>&1 || {
-    echo "cargo is missing: learnctr is built with Rust 1.88 or later, see https://rustup.rs" >&2
-    exit 1
-}
+build/rust.sh
 build/need.sh cc pkg-config seccomp.h
 build/need.sh --optional libseccomp.a libc.a
 machine=${1:-$(rustc -vV | sed -n 's/^host: //p')}
@@ -27,4 +24,6 @@ case $archive:$libc in
         ;;
     *) echo "libseccomp.a or libc.a is not here: building a program that needs libseccomp.so" >&2 ;;
 esac
+[ -e "target/$machine/release/learnctr" ] ||
+    echo "building: some minutes this first time, the last crate (learnctr itself) is the longest of them" >&2
 cargo build --release --locked --target "$machine"

@@ -90,7 +90,7 @@ each() {
 }
 
 build() {
-    build/need.sh cc pkg-config seccomp.h || true
+    build/rust.sh && build/need.sh cc pkg-config seccomp.h || return 1
     build/need.sh --optional newuidmap strace capsh setpriv lsns findmnt unshare ps ip bwrap runc tmux jq nft
     echo "building the tests"
     cargo test --locked --no-run --all-targets 2>&1 | tee "$logs/build.log" | grep -E '^(error|warning: unused)|Finished' || true
@@ -102,6 +102,7 @@ build() {
 
 house() {
     each house
+    build/rust.sh rustfmt clippy || true
     check house fmt cargo fmt --check
     check house clippy cargo clippy --quiet --locked --all-targets -- -D warnings
     build/tool.sh cargo-deny 0.20.2 >"$logs/house-tool.log" 2>&1 || { cat "$logs/house-tool.log"; add house cargo-deny 0 1 0; return; }
