@@ -2,7 +2,8 @@
 # Everything longer than a line is a script in build/.
 
 MACHINE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-BINARY  := target/$(MACHINE)/release/learnctr
+# Root has no Rust on most machines: `sudo make install` takes what its user built.
+BINARY  := $(if $(MACHINE),target/$(MACHINE)/release/learnctr,$(firstword $(wildcard target/*/release/learnctr)))
 PREFIX  ?= /usr/local
 DESTDIR ?=
 ARGS    ?=
@@ -39,8 +40,8 @@ bench-record: ## the same, and writes it into BENCHMARKS.md
 vm: ## a shell in a machine with cgroup v2 alone
 	@build/vm.sh shell
 
-install: build ## binary, man pages and completions under DESTDIR and PREFIX (/usr/local)
-	@build/install.sh $(BINARY) "$(DESTDIR)$(PREFIX)"
+install: $(if $(MACHINE),build) ## binary, man pages and completions under DESTDIR and PREFIX (/usr/local)
+	@build/install.sh "$(BINARY)" "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## take the same files away
 	@build/install.sh --remove "$(DESTDIR)$(PREFIX)"

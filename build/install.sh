@@ -12,6 +12,7 @@ if [ "$binary" = --remove ]; then
     rm -fv "$prefix/bin/learnctr" "$bash" "$zsh" "$fish" "$man/learnctr.1" "$man"/learnctr-*.1
     exit
 fi
+[ -x "$binary" ] || { echo "nothing is built here yet: make build, as the user who has Rust" >&2; exit 1; }
 papers=$(mktemp -d)
 trap 'rm -rf "$papers"' EXIT
 "$binary" generate "$papers"
