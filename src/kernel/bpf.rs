@@ -36,7 +36,7 @@ const TXA: u16 = 0x80;
 pub(super) const JA: u16 = 0x00;
 pub(super) const JEQ: u16 = 0x10;
 pub(super) const JGT: u16 = 0x20;
-const JGE: u16 = 0x30;
+pub(super) const JGE: u16 = 0x30;
 pub(super) const JSET: u16 = 0x40;
 
 /// The kernel's bound (BPF_MAXINSNS).

@@ -18,6 +18,7 @@ use std::io::{Read, Seek};
 use std::time::Duration;
 
 pub mod cache;
+mod compact;
 mod enosys;
 mod verify;
 
@@ -134,6 +135,7 @@ fn generate(profile: &LinuxSeccomp) -> Result<Program, Error> {
         _ => enosys::stub(profile, &architectures),
     };
     filter.extend(generated);
+    let filter = compact::shorter(&filter).unwrap_or(filter);
     bpf::check(&filter).map_err(|_| {
         Error::Profile(format!("{} instructions; the kernel takes {}", filter.len(), bpf::MAX_LEN))
     })?;

@@ -46,7 +46,7 @@ fn key(question: &str) -> String {
     format!("learnctr {version}, libseccomp {}, {}\n{question}", library_version(), std::env::consts::ARCH)
 }
 
-const MAGIC: &[u8] = b"learnctr filter 1\n";
+const MAGIC: &[u8] = b"learnctr filter 2\n";
 /// Far beyond any profile with its 4096 instructions.
 const MAX_FILE: u64 = 1 << 20;
 

@@ -1,7 +1,7 @@
 //! What of a system call that is newer than the profile? ENOSYS, as from a kernel that lacks it: libc then
 //! falls back to an older call, where after EPERM it would give up. These few instructions run first.
 //!
-//! Next: `verify`.
+//! Next: `compact`.
 
 use crate::kernel::bpf::{Insn, JEQ, JGT, JMP, JSET, LD, RET, W_ABS};
 use libseccomp::{ScmpArch, ScmpSyscall};
