@@ -1,10 +1,10 @@
-//! `learnctr view`: show what the kernel says of one process, from outside and from inside.
+//! `learnctr view`: show what the kernel says of a process, from outside and from inside.
 
 use crate::kernel::dir::own_pid;
 use crate::{terminal, view};
 use std::process::ExitCode;
 
-/// Show what the kernel says of one process, from outside and from inside
+/// Show what the kernel says of a process, from outside and from inside
 ///
 /// Outside is what the host reads about the process: its namespaces, mounts, cgroups, capabilities and the like, from
 /// /proc/PID. Inside is what the process itself sees: a helper goes into its namespaces and its root,
@@ -17,9 +17,9 @@ Examples:
   learnctr view $(docker inspect -f '{{.State.Pid}}' web)
   learnctr view --json 1 > before.json")]
 pub struct Args {
-    /// The process's number, or `self` for learnctr itself
-    #[arg(value_name = "PID|self", value_parser = which)]
-    process: i32,
+    /// The process's number, or `self` for learnctr itself; of several, one after the other
+    #[arg(value_name = "PID|self", value_parser = which, required = true)]
+    processes: Vec<i32>,
     /// Print the view as JSON, with the source of each reading
     #[arg(long)]
     json: bool,
@@ -35,11 +35,13 @@ pub fn which(word: &str) -> Result<i32, String> {
 }
 
 pub fn main(args: Args) -> super::Result {
-    let view = view::take(args.process)?;
-    if args.json {
-        super::print(&format!("{}\n", serde_json::to_string_pretty(&view)?))?;
-    } else {
-        super::print(&terminal::view::render(&view, terminal::width()))?;
+    for process in args.processes {
+        let view = view::take(process)?;
+        if args.json {
+            super::print(&format!("{}\n", serde_json::to_string_pretty(&view)?))?;
+        } else {
+            super::print(&terminal::view::render(&view, terminal::width()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

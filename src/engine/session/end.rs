@@ -22,6 +22,7 @@ impl Session<'_> {
         let Some(pid) = self.pid() else { return false };
         let init = self.plan.stages.iter().any(|planned| planned.moves.iter().any(|m| m.step == Step::Init));
         let until = Instant::now() + LAST_MOMENTS;
+        let mut pause = Duration::from_micros(50);
         while !self.has_ended() && Instant::now() < until {
             // A process that is ending has no command line any more, and no executable.
             let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -29,7 +30,9 @@ impl Session<'_> {
             if !name.is_empty() && (init || name != spawn::CHILD.as_bytes()) {
                 return true;
             }
-            std::thread::sleep(Duration::from_micros(50));
+            // Where both share one processor, who asks all the time keeps it from getting there.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(2));
         }
         self.ended.is_some()
     }
