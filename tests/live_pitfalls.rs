@@ -278,12 +278,13 @@ fn nothing_around_it_makes_it_panic() {
 
 #[test]
 fn a_live_container_keeps_its_name() {
-    let script = "$L run --name alive -- sh -c 'echo up; sleep 20' >$P/up & \
-                  while ! grep -q up $P/up 2>/dev/null; do sleep 0.1; done; \
-                  $L run --name alive -- true; e=$?; kill $!; wait; exit $e";
+    // Its control group has the name too, and the machine may have other tests' groups.
+    let script = "$L run --name alive$$ -- sh -c 'echo up; sleep 20' >$P/up & \
+                  while kill -0 $! && ! grep -q up $P/up; do sleep 0.1; done; \
+                  $L run --name alive$$ -- true; e=$?; kill $!; wait; exit $e";
     refused(
         shell(script),
         1,
-        &["a container called alive is there already, and lives", "give another --name"],
+        &["a container called alive", " is there already, and lives", "give another --name"],
     );
 }
