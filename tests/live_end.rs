@@ -115,11 +115,11 @@ fn command_of(learnctr: u32, command: &str) -> i32 {
         line.starts_with(command.as_bytes())
     };
     let mut found = None;
-    assert!(soon(30, || {
+    soon(60, || {
         found = children_of(learnctr).into_iter().find(is);
         found.is_some()
-    }));
-    found.unwrap()
+    });
+    found.unwrap_or_else(|| panic!("no {command} below {learnctr}"))
 }
 
 /// As soon as the container's process is gone it stands still, is asked to end, and goes on. Whether there was
@@ -223,7 +223,8 @@ fn a_second_ctrl_c_does_not_stop_the_taking_back() {
         let status = ends(&mut running);
         let said = format!("round {round}: {status:?}");
         nothing_left(&place, &id, &said);
-        assert_eq!(status.code(), Some(130), "{said}");
+        // What is asked when nothing holds it back any more ends it as a signal does.
+        assert!(status.code() == Some(130) || status.signal() == Some(2), "{said}");
         let modes = rustix::termios::tcgetattr(&terminal).unwrap().local_modes;
         assert!(modes.contains(rustix::termios::LocalModes::ICANON | rustix::termios::LocalModes::ECHO));
     }
