@@ -123,7 +123,10 @@ impl Place {
     /// Whether a container can be built here at all; what stands in the way is the reason to skip.
     pub fn refuses(&self) -> Option<String> {
         let output = self.run(&["run", "--", "true"]);
-        (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).trim().replace('\n', " "))
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Notes come before it.
+        let reason = said.rfind("learnctr: ").and_then(|at| said.get(at..)).unwrap_or(&said);
+        (!output.status.success()).then(|| reason.trim().replace('\n', " "))
     }
 
     /// Everything on this machine that carries a container's name.
