@@ -289,6 +289,43 @@ mod tests {
         }
     }
 
+    /// Both ways, and where a whole vantage comes or goes.
+    #[test]
+    fn one_real_view_leads_to_another() {
+        let own = std::process::id() as i32;
+        let outside = crate::view::take_outside(own).unwrap();
+        let mut both = crate::view::take(own).unwrap();
+        both.pid += 1;
+        for (a, b) in [(&outside, &both), (&both, &outside), (&both, &both)] {
+            assert_eq!(&apply(a, &diff(a, b)).unwrap(), b);
+        }
+        assert!(diff(&both, &both).is_empty());
+    }
+
+    #[test]
+    fn each_probe_calls_its_things_by_name() {
+        for (place, item, below) in [
+            ("outside mounts value /proc flags", "/proc", "flags"),
+            ("outside umask value", "", ""),
+            ("outside namespaces net value id", "net", "id"),
+            ("inside files /etc/hosts refused", "/etc/hosts", ""),
+            ("outside host_network veths value eth0", "veths", "eth0"),
+            ("inside root value entries etc", "etc", ""),
+            ("inside devices value entries null", "null", ""),
+            ("inside processes value named 1", "1", ""),
+            ("outside processes value children 7", "7", ""),
+            ("outside open_files value files 0", "0", ""),
+            ("outside layers value upper path", "upper", "path"),
+            ("outside layers value upper contents value entries etc/hosts", "upper", "etc/hosts"),
+            ("outside layers value upper contents refused", "upper", ""),
+        ] {
+            let place: Vec<&str> = place.split(' ').collect();
+            let change = change(&place, None, Some(&json!(1)));
+            assert_eq!(change.item().unwrap_or_default(), item, "{place:?}");
+            assert_eq!(change.below().join(" "), below, "{place:?}");
+        }
+    }
+
     #[test]
     fn a_change_is_named_by_what_it_is_and_counters_are_set_apart() {
         let view = |flags: &str, id: u32| json!({"pid": 1, "outside": {"mounts": {"source": "m", "value": {"/proc": {"flags": [flags], "id": id}}}}});

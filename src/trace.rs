@@ -174,5 +174,23 @@ mod tests {
         assert!(matches!(count([&whole[..20], b"\n", whole].concat()), Err(Unreadable::Line(1, _))));
         assert!(matches!(count(whole[..20].to_vec()), Err(Unreadable::Line(1, _))));
         assert!(matches!(count([whole, &b"nonsense"[..]].concat()), Err(Unreadable::Line(2, _))));
+        // One that was ended was written as it is.
+        assert!(matches!(count([whole, &whole[..20], b"\n"].concat()), Err(Unreadable::Line(2, _))));
+        assert_eq!(count([b" \t\r\n\n", &whole[..], b" \n"].concat()).unwrap(), 1);
+    }
+
+    #[test]
+    fn another_schema_is_refused_by_its_number() {
+        let begun = |schema: u32| {
+            let plan = r#"{"container":"x","stages":[]}"#;
+            let line = format!(
+                r#"{{"at":0,"event":"started","schema":{schema},"learnctr":"","kernel":"","time":0,"plan":{plan}}}"#
+            );
+            read(line.as_bytes())
+        };
+        assert!((OLDEST..=SCHEMA).all(|known| begun(known).is_ok_and(|records| records.len() == 1)));
+        for unknown in [OLDEST - 1, SCHEMA + 1] {
+            assert!(matches!(begun(unknown), Err(Unreadable::Schema(found)) if found == unknown));
+        }
     }
 }

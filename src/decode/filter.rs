@@ -83,3 +83,20 @@ fn compact(source: String, filters: &[Vec<Insn>]) -> Filter {
     }
     filter
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    /// One instruction, BPF_RET: what it returns is what every call gets (linux/seccomp.h).
+    #[test]
+    fn each_call_is_counted_once_by_what_it_gets() {
+        let of = |k| compact(String::new(), &[vec![Insn { code: 0x06, jt: 0, jf: 0, k }]]);
+        let all = native(&[]).calls.len();
+        assert!(all > 250, "{all}");
+        assert_eq!(of(0x7fff_0000).allowed, all);
+        assert_eq!(of(0x0005_0001).refused["EPERM"].len(), all);
+        let logged = of(0x7ffc_0000);
+        assert_eq!((logged.allowed, logged.refused.len()), (0, 0));
+        assert_eq!(logged.otherwise.values().map(Vec::len).collect::<Vec<_>>(), [all]);
+    }
+}

@@ -322,6 +322,40 @@ mod tests {
         assert_eq!((magic.bits.len(), magic.bits[0].name.as_str()), (1, "MS_RDONLY"));
     }
 
+    /// What is said of all flags together, and of one: the last of them says most.
+    #[test]
+    fn what_a_learner_trips_over_is_said() {
+        for (flags, said) in [
+            ("0", "mounts a file system"),
+            ("remount,rdonly", "changes the flags and options of a file system"),
+            ("remount,bind,rdonly", "changes the flags of one mount"),
+            ("bind,rdonly", "read-only needs a remount"),
+            ("private,rec", "changes the propagation"),
+            ("move", "moves a mount"),
+        ] {
+            assert!(mount(flags).unwrap().notes.concat().contains(said), "{flags}");
+        }
+        for (flags, said) in [
+            ("CLONE_NEWUSER", ""),
+            ("CLONE_IO", ""),
+            ("CLONE_NEWNS", "CAP_SYS_ADMIN"),
+            ("CLONE_NEWNS,CLONE_NEWUSER", "owns the others"),
+            ("CLONE_INTO_CGROUP", "clone3(2) only"),
+            ("CLONE_FS,CLONE_NEWUSER", "EINVAL"),
+            ("CLONE_THREAD,CLONE_NEWUSER", "EINVAL"),
+        ] {
+            let notes = clone(flags).unwrap().notes.concat();
+            assert!(notes.contains(said) && notes.is_empty() == said.is_empty(), "{flags}: {notes}");
+        }
+        assert_eq!(mount("nodev").unwrap().bits[0].note.as_deref(), Some("device nodes cannot be opened"));
+        assert_eq!(mount("dirsync").unwrap().bits[0].note, None);
+        assert_eq!(caps("chown,sys_admin").unwrap().notes, ["1 of them are not in Docker's default"]);
+        assert!(caps("chown").unwrap().notes.is_empty());
+        let newest =
+            |beyond: usize| caps(&format!("{:x}", 1u64 << (caps::NAMES.len() - 1 + beyond))).unwrap();
+        assert_eq!((newest(0).bits[0].note.is_some(), newest(1).bits[0].note.is_some()), (false, true));
+    }
+
     /// A table that only agrees with itself could have two names changed about.
     #[test]
     fn names_have_the_c_library_s_values() {

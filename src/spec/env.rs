@@ -54,3 +54,21 @@ fn set(env: &mut Vec<String>, text: &str, at: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_value_stands_in_the_first_one_s_place() {
+        let mut env = vec!["A=1".to_owned(), "AB=2".to_owned()];
+        for text in ["C=", "A=x=y", "LEARNCTR_NOT_SET_HERE"] {
+            set(&mut env, text, "--env").unwrap();
+        }
+        assert_eq!(env, ["A=x=y", "AB=2", "C="]);
+        for text in ["=1", "", "A B=1", "A=\0"] {
+            assert!(set(&mut env, text, "--env").is_err(), "{text:?}");
+        }
+        assert_eq!(env.len(), 3);
+    }
+}
