@@ -9,68 +9,46 @@ use super::site::Site;
 use super::template::{Export, Slide};
 use crate::web::assets;
 use askama::Template;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
 
-/// As JSON, written down as it comes: the process that serves a page has little memory. `lines`, and of each piece by its
-/// path those that it is made of: the number of a first line and how many follow on from it, again and again.
-#[derive(Default)]
+/// Lines, and by path those that a piece is made of: the number of a first line and how many follow on from it, again and
+/// again.
+#[derive(Default, Serialize)]
 struct Pieces {
-    lines: String,
-    count: usize,
-    pieces: String,
-    /// The lines so far, by two hashes with keys that nobody knows.
-    known: HashMap<(u64, u64), usize>,
-    keys: (RandomState, RandomState),
+    lines: Vec<String>,
+    pieces: BTreeMap<String, Vec<usize>>,
+    #[serde(skip)]
+    known: HashMap<String, usize>,
 }
 
 impl Pieces {
-    fn line(&mut self, line: &str) -> usize {
-        let hash = (self.keys.0.hash_one(line), self.keys.1.hash_one(line));
-        if let Some(number) = self.known.get(&hash) {
-            return *number;
+    fn put(&mut self, path: String, body: &str) {
+        let mut runs: Vec<usize> = Vec::new();
+        let mut next = None;
+        for line in body.split('\n') {
+            let number = match self.known.get(line) {
+                Some(number) => *number,
+                None => {
+                    self.known.insert(line.to_owned(), self.lines.len());
+                    self.lines.push(line.to_owned());
+                    self.lines.len() - 1
+                }
+            };
+            match runs.last_mut().filter(|_| next == Some(number)) {
+                Some(count) => *count += 1,
+                None => runs.extend([number, 1]),
+            }
+            next = Some(number + 1);
         }
-        let number = self.count;
-        self.known.insert(hash, number);
-        self.count += 1;
-        item(&mut self.lines, line);
-        number
+        self.pieces.insert(path, runs);
     }
 
     fn add(&mut self, site: &Site, path: String) {
-        let Some(fragment) = site.get(&path) else { return };
-        item(&mut self.pieces, &path);
-        self.pieces.push_str(":[");
-        let mut run: Option<(usize, usize)> = None;
-        for line in fragment.body.split('\n') {
-            let number = self.line(line);
-            run = match run {
-                Some((first, count)) if first + count == number => Some((first, count + 1)),
-                before => {
-                    self.run(before);
-                    Some((number, 1))
-                }
-            };
-        }
-        self.run(run);
-        // Behind the last number is a comma.
-        self.pieces.pop();
-        self.pieces.push(']');
-    }
-
-    fn run(&mut self, run: Option<(usize, usize)>) {
-        if let Some((first, count)) = run {
-            self.pieces.push_str(&format!("{first},{count},"));
+        if let Some(fragment) = site.get(&path) {
+            self.put(path, &fragment.body);
         }
     }
-}
-
-/// One more string behind those that are there.
-fn item(list: &mut String, text: &str) {
-    if !list.is_empty() {
-        list.push(',');
-    }
-    list.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 /// Every piece by its path, as JSON.
@@ -92,12 +70,7 @@ pub fn pieces(site: &Site) -> String {
             pieces.add(site, format!("drawing/{id}/{}", drawing.id));
         }
     }
-    let mut all = pieces.lines;
-    all.insert_str(0, "{\"lines\":[");
-    all.push_str("],\"pieces\":{");
-    all.push_str(&pieces.pieces);
-    all.push_str("}}");
-    all
+    serde_json::to_string(&pieces).unwrap_or_default()
 }
 
 /// The run as one page that works alone. `nonce` is what the page's own script is known by.

@@ -25,9 +25,6 @@ pub const HEADERS: [(&str, &str); 8] = [
     ("Vary", "Origin, Sec-Fetch-Site"),
 ];
 
-/// So much of a body is written together with its head.
-const LARGE: usize = 64 * 1024;
-
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -56,20 +53,14 @@ impl Answer {
         let all = HEADERS.into_iter().chain([("Content-Type", self.mime)]).chain(self.more);
         let headers = all.filter_map(|(name, value)| Header::from_bytes(name, value).ok()).collect();
         let length = self.body.len();
-        let mut bytes = Vec::with_capacity(1024);
-        Response::new(StatusCode(self.status), headers, Cursor::new(&[]), Some(length), None)
+        let mut bytes = Vec::with_capacity(length + 1024);
+        Response::new(StatusCode(self.status), headers, Cursor::new(self.body), Some(length), None)
             .with_chunked_threshold(usize::MAX)
-            .raw_print(&mut bytes, HTTPVersion(1, 1), &[], true, None)?;
+            .raw_print(&mut bytes, HTTPVersion(1, 1), &[], bare, None)?;
         // tiny_http keeps this header to itself; without it a browser would use the connection once more.
         let line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         bytes.splice(line..line, *b"Connection: close\r\n");
-        // In one write, so that no half of a small answer waits for an acknowledgement; a large one is not copied.
-        let (together, alone) = self.body.split_at(if bare { 0 } else { length.min(LARGE) });
-        bytes.extend_from_slice(together);
         to.write_all(&bytes)?;
-        if !bare {
-            to.write_all(alone)?;
-        }
         to.flush()
     }
 }
