@@ -81,6 +81,19 @@ fn faults_of_the_command_line_are_told_from_failures() {
 }
 
 #[test]
+fn a_file_without_an_end_is_not_read_to_the_end() {
+    for (args, most) in [
+        (&["export", "/dev/zero", "-o", "-"][..], "256 MiB"),
+        (&["serve", "/dev/zero"], "256 MiB"),
+        (&["diff", "/dev/zero", "self"], "64 MiB"),
+    ] {
+        let (output, _) = learnctr(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(most), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_user_by_name_has_a_number_before_there_is_an_image() {
     let (output, made) = learnctr(&["spec", "--userns", "host", "-u", "nobody", "--group-add", "tty"]);
     let (output, made) = match output.status.success() {

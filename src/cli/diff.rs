@@ -2,7 +2,6 @@
 
 use crate::view::KernelView;
 use crate::{diff, terminal, view};
-use std::io::Read;
 use std::process::ExitCode;
 
 /// Show what differs between two processes or two recorded views
@@ -74,12 +73,7 @@ fn load(word: &str) -> super::Result<KernelView> {
     if let Ok(pid) = super::view::which(word) {
         return Ok(view::take(pid)?);
     }
-    let mut text = Vec::new();
-    match word {
-        "-" => std::io::stdin().take(MOST).read_to_end(&mut text),
-        path => std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut text)),
-    }
-    .map_err(|error| format!("{word:?}: {error}\n  Give a process's number, `self`, or a file that `learnctr view --json` wrote."))?;
+    let text = super::input::read(word.as_ref(), MOST).map_err(|error| format!("{word:?}: {error}\n  Give a process's number, `self`, or a file that `learnctr view --json` wrote."))?;
     serde_json::from_slice(&text).map_err(|error| {
         format!("{word:?} is no view: {error}\n  `learnctr view --json PID > FILE` writes one.").into()
     })

@@ -67,13 +67,8 @@ pub fn main(args: Args) -> super::Result {
 }
 
 fn records(path: &Path, keep_names: bool) -> super::Result<Vec<Record>> {
-    let mut text = Vec::new();
-    let place = path.display();
-    let read = match path.to_str() {
-        Some("-") => std::io::stdin().lock().read_to_end(&mut text),
-        _ => File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
-    };
-    read.map_err(|error| format!("{place}: {error}"))?;
+    let place = super::input::name(path);
+    let text = super::input::read(path, super::input::TRACE).map_err(|error| format!("{place}: {error}"))?;
     let unreadable = |error| format!("{place}: {error}");
     // Read before anything is replaced, so that an error names what is really there.
     let records = trace::read(BufReader::new(text.as_slice())).map_err(unreadable)?;

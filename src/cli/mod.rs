@@ -7,6 +7,7 @@ mod docker;
 mod doctor;
 mod export;
 mod generate;
+mod input;
 pub mod out;
 mod plan;
 mod run;

@@ -7,8 +7,7 @@ use crate::trace::{self, Event};
 use crate::web::feed::Feed;
 use crate::web::wire::State;
 use std::cell::RefCell;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Show a recorded run as a page in a browser on this machine
@@ -31,14 +30,9 @@ pub struct Args {
 pub fn main(args: Args) -> super::Result {
     let (place, bytes) = match &args.trace {
         None => ("the run just recorded".to_owned(), record()?),
-        Some(path) if path == Path::new("-") => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map_err(|error| format!("standard input: {error}"))?;
-            ("standard input".to_owned(), bytes)
-        }
         Some(path) => {
-            let place = path.display().to_string();
-            let bytes = std::fs::read(path).map_err(|error| {
+            let place = super::input::name(path);
+            let bytes = super::input::read(path, super::input::TRACE).map_err(|error| {
                 format!("{place}: {error}; `learnctr step --auto --trace FILE` records a run")
             })?;
             (place, bytes)
