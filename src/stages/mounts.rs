@@ -202,7 +202,9 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
     }
     moves.push(point(target, Kind::Directory, None));
     if ground.host.cgroup.mode == Mode::V2 {
-        if own_namespace {
+        // In the machine's own cgroup namespace, which it stays in then, a new mount would take its nsdelegate away.
+        let skipped = ground.ways.skip.iter().any(|skip| skip == "cgroup");
+        if own_namespace && !skipped {
             let step = mount("cgroup", target.clone(), "cgroup2", options.flags, None);
             moves.push(Move::child(
                 step,
@@ -215,6 +217,13 @@ fn cgroup(ground: &Ground, options: &MountOptions, target: &At, moves: &mut Vec<
             ));
             let step = Step::Remount { target: target.clone(), set: options.flags, clear: 0 };
             moves.push(Move::child(step, "read-only, or it could lift its limits"));
+        } else if let Some(v2) = ground.host.cgroup.v2().filter(|_| skipped) {
+            moves.push(Move::child(
+                bind(&v2.mount, target.clone(), o::MS_BIND),
+                "without a group and a cgroup namespace of its own it sees those of the machine",
+            ));
+            let step = Step::Remount { target: target.clone(), set: options.flags, clear: 0 };
+            moves.push(Move::child(step, "read-only, or it could change them"));
         }
         return;
     }
