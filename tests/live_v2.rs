@@ -260,3 +260,26 @@ fn a_tree_beyond_our_own_border_is_left_alone() {
     assert!(doctor.contains("no process crosses that border"), "{doctor}");
     assert_eq!(tree.groups(), Vec::<String>::new());
 }
+
+/// The one hierarchy has one set of options: who mounts it in the machine's own cgroup namespace sets them for all.
+#[test]
+fn how_the_machine_has_mounted_its_groups_stays() {
+    let Some(_tree) = Tree::new("how_the_machine_has_mounted_its_groups_stays") else { return };
+    let options = || {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let groups = mounts.lines().find_map(|line| line.split_once(" - cgroup2 "));
+        groups.unwrap().1.to_owned()
+    };
+    let before = options();
+    if !before.contains("nsdelegate") {
+        return println!("skipped: control groups are mounted here without nsdelegate");
+    }
+    let place = Place::new();
+    for way in
+        [&[][..], &["--skip", "cgroup"], &["--cgroupns", "host"], &["--skip", "cgroup", "--pid", "host"]]
+    {
+        let args = [&["run", "--network", "none"], way, &["--", "true"]].concat();
+        place.run(&args);
+        assert_eq!(options(), before, "{way:?}");
+    }
+}
