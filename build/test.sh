@@ -27,7 +27,7 @@ add() {
 tests() {
     local group=$1 name=$2 log=$logs/$1-$2.log status=0 counts
     shift 2
-    timeout --kill-after=10 600 "$@" --show-output </dev/null >"$log" 2>&1 || status=$?
+    timeout --kill-after=10 1200 "$@" --show-output </dev/null >"$log" 2>&1 || status=$?
     # A test is skipped when its output says so and it did not fail; libtest shows each test's output under its name.
     counts=$(awk '
         /^successes:$/ { good = 1 } /^failures:$/ { good = 0 }
@@ -129,7 +129,7 @@ vm() {
     for group in root user; do
         {
             status=0
-            build/vm.sh run --timeout 2400 -- build/test.sh --built $group >"$logs/vm-$group.log" 2>&1 || status=$?
+            build/vm.sh run --timeout 3600 -- build/test.sh --built $group >"$logs/vm-$group.log" 2>&1 || status=$?
             echo $status >"$logs/vm-$group.status"
         } &
     done

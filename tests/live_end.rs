@@ -172,11 +172,12 @@ fn asked_to_end_while_it_takes_everything_back_it_goes_on() {
                 let event = format!("\"event\":\"left\",\"stage\":\"{stage}\"");
                 lines.find(|line| line.contains(&event)).unwrap()
             };
-            // It waits for who reads, so that this is there before the end: much to be taken back.
+            // Much to be taken back, which takes its time.
             left("image");
             let upper = place.data().join("containers").join(&id).join("upper");
             (0..500).for_each(|number| drop(File::create(upper.join(format!("file-{number}"))).unwrap()));
-            let left = left("exec");
+            // Its number is known long before its end: who reads of that may come too late.
+            let left = left("hostname");
             std::thread::spawn(move || lines.count());
             serde_json::from_str::<serde_json::Value>(&left).unwrap()["pid"].as_i64().unwrap() as i32
         } else {
